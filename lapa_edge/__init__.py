@@ -1,0 +1,1 @@
+"""lapa-edge: latent action policies that run on the robot."""

@@ -1,0 +1,1 @@
+"""Video and demonstrations in, frame pairs and labelled steps out; numpy, PyAV and pyarrow only."""

@@ -1,0 +1,1 @@
+"""Environments, closed-loop rollouts and the statistics that go with them."""

@@ -1,0 +1,105 @@
+"""The two sides of parity: what the trained agent answers, and what the bundle answers.
+
+Each side goes its own way from the camera frame to the actions: PyTorch as in training, the bundle
+as on the robot. Nothing but the frame's resizing kernel is shared.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lapa_edge import _native
+from lapa_edge.artifact import Bundle
+from lapa_edge.export.observations import Observations
+from lapa_edge.model.action_head import head_input
+from lapa_edge.model.agent import Agent
+from lapa_edge.runtime.head import Head, HeadInput, NativeHead, OnnxHead
+from lapa_edge.runtime.policy import Latent, Policy
+from lapa_edge.spec import PolicySpec
+from lapa_edge.train.actions import ActionsConfig
+from lapa_edge.train.batches import frames_to_tensor
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """One side's answers to the same `m` observations, row by row.
+
+    image ``[m, 3, h, w]``, codes ``[m, n]``, context ``[m, c]``, chunks ``[m, p * a]`` by head;
+    margin ``[m, n]``: best logit less the second best, PyTorch's only.
+    """
+
+    image: Float32
+    codes: NDArray[np.int32]
+    context: Float32
+    chunks: dict[str, Float32]
+    margin: Float32 | None = None
+
+
+@torch.no_grad()
+def ask_agent(config: ActionsConfig, agent: Agent, observations: Observations) -> Answers:
+    """PyTorch, by the path of training: resized frames, `frames_to_tensor`, `head_input`."""
+    spec, cpu = config.spec, torch.device("cpu")
+    agent = copy.deepcopy(agent).to(cpu).float().eval()
+    size = spec.frame.height, spec.frame.width
+    frames = np.stack([_native.resize_frame(f, *size) for f in observations.frames])
+    image = frames_to_tensor(frames, spec.frame, cpu)
+    words = np.concatenate([config.tokenizer.encode(text) for text in observations.instructions])
+    logits, latent, context = agent.look(image, torch.from_numpy(words))
+    x = head_input(
+        latent,
+        context,
+        _normalise(observations.states, spec.state.mean, spec.state.std),
+        _normalise(observations.last_actions, spec.action.mean, spec.action.std),
+        torch.from_numpy(observations.latent_ages_s / spec.timing.max_latent_age_s).float(),
+    )
+    margin = None
+    if spec.latent and spec.latent.k > 1:
+        best = logits.topk(2, dim=-1).values
+        margin = (best[..., 0] - best[..., 1]).numpy()
+    return Answers(
+        image.numpy(),
+        logits.argmax(-1).int().numpy(),
+        context.numpy(),
+        {"torch": agent(x).numpy()},
+        margin,
+    )
+
+
+def ask_bundle(spec: PolicySpec, bundle: Bundle, observations: Observations) -> Answers:
+    """The runtime, by the path of the robot: `Policy.look`, `HeadInput`, both heads."""
+    policy = Policy(bundle, observations.instructions[0])
+    heads: dict[str, Head] = {"native": NativeHead(bundle), "onnx": OnnxHead(bundle)}
+    head_inputs = HeadInput(spec)
+    images, latents = [], list[Latent]()
+    chunks: dict[str, list[Float32]] = {name: [] for name in heads}
+    for i, frame in enumerate(observations.frames):
+        if observations.instructions[i] != policy.instruction:
+            policy.set_instruction(observations.instructions[i])
+        latent = policy.look(frame, seen_at_s=0.0)
+        x = head_inputs.fill(
+            latent,
+            observations.states[i],
+            observations.last_actions[i],
+            float(observations.latent_ages_s[i]),
+        )
+        images.append(policy.preprocess(frame)[0])
+        latents.append(latent)
+        for name, head in heads.items():
+            chunks[name].append(head.forward(x).copy())
+    return Answers(
+        np.stack(images),
+        np.stack([latent.codes for latent in latents]),
+        np.stack([latent.context for latent in latents]),
+        {name: np.stack(values) for name, values in chunks.items()},
+    )
+
+
+def _normalise(x: Float32, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
+    return torch.from_numpy(((x - np.array(mean)) / np.array(std)).astype(np.float32))

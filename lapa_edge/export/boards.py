@@ -1,0 +1,65 @@
+"""Recipes per board: what an engine for it may contain, read from ``export/boards/*.toml``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from lapa_edge.errors import ConfigError
+
+# Beside this module in a wheel, at the repository's root in a checkout.
+_PLACES = (Path(__file__).parent / "boards", Path(__file__).parents[2] / "export" / "boards")
+
+
+class Board(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One machine an engine may be built for.
+
+    Attributes:
+        name: in words.
+        compute_capability: of its GPU, ``"8.7"``.
+        precisions: what its GPU computes, out of fp32, fp16, bf16, int8, fp8, fp4.
+        memory_gb: that the GPU can use.
+        bandwidth_gb_s: of that memory, by the vendor's data sheet.
+        system, tensorrt, cuda: what the recipe was written for.
+        rtx_stand_in: the capability that TensorRT for RTX builds for in its place, where it knows
+            no engine for this GPU; such an engine proves that the graph builds, and runs elsewhere.
+    """
+
+    name: str
+    compute_capability: str
+    precisions: tuple[str, ...]
+    memory_gb: float
+    bandwidth_gb_s: float
+    system: str
+    tensorrt: str
+    cuda: str
+    rtx_stand_in: str | None = None
+
+
+def read_board(board: str) -> Board:
+    """The recipe called `board`, or the one in the file `board` where it ends in ``.toml``.
+
+    Raises:
+        ConfigError: no such recipe, or one that does not parse.
+    """
+    path = Path(board) if board.endswith(".toml") else _folder() / f"{board}.toml"
+    if not path.is_file():
+        known = ", ".join(board_names())
+        raise ConfigError(f"board {board!r}", "no such recipe", f"one of: {known}; or a .toml file")
+    try:
+        return msgspec.toml.decode(path.read_bytes(), type=Board)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise ConfigError(f"board {path}", str(error)) from error
+
+
+def board_names() -> list[str]:
+    """The recipes that come with the package."""
+    return sorted(path.stem for path in _folder().glob("*.toml"))
+
+
+def _folder() -> Path:
+    for place in _PLACES:
+        if place.is_dir():
+            return place
+    raise ConfigError("boards", f"no recipes in {_PLACES[0]}", "install lapa-edge again")

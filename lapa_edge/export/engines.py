@@ -1,0 +1,97 @@
+"""Bundle to TensorRT engines: the two graphs of the control path, each with a sidecar.
+
+    engines/<target>/policy.engine        engines/<target>/policy.engine.json
+    engines/<target>/action_head.engine   engines/<target>/action_head.engine.json
+
+`target` is the board's name, or ``sm86`` and the like where TensorRT for RTX had to stand in for a
+GPU it does not build for. The instruction is encoded once and stays with ONNX Runtime. Needs no
+torch: on a Jetson this runs on the robot itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import msgspec
+
+from lapa_edge.artifact import Bundle, extend_bundle
+from lapa_edge.errors import ConfigError
+from lapa_edge.export.boards import Board, read_board
+from lapa_edge.export.sidecar import Sidecar
+from lapa_edge.export.tensorrt_api import Builder, build_engine, find_builder
+
+GRAPHS = ("policy", "action_head")
+
+logger = logging.getLogger(__name__)
+
+
+def build_engines(bundle: Bundle, board: str, builder: Builder | None = None) -> Bundle:
+    """The bundle with engines for `board`, built by the TensorRT that is installed.
+
+    Args:
+        bundle: verified.
+        board: a recipe's name, or a ``.toml`` file.
+        builder: from `find_builder`, which is asked where none is given.
+
+    Raises:
+        MissingDependency: no TensorRT is installed.
+        ConfigError: an unknown board, one that cannot be built for here, or a precision it lacks.
+        LapaError: TensorRT refuses a graph.
+    """
+    recipe, name = read_board(board), Path(board).stem
+    builder = builder or find_builder()
+    capability, stands_in = choose_capability(recipe, builder)
+    target = "sm" + capability.replace(".", "") if stands_in else name
+    logger.info(describe_build(recipe, builder, capability, stands_in))
+    files: dict[str, bytes] = {}
+    for graph in GRAPHS:
+        onnx_name = f"{graph}.onnx"
+        data = bundle.path(onnx_name).read_bytes()
+        built = build_engine(builder, data, onnx_name, capability, recipe.precisions)
+        sidecar = Sidecar(
+            board=name,
+            stand_in=stands_in,
+            builder=builder.name,
+            builder_version=builder.version,
+            cuda=builder.cuda,
+            compute_capability=capability,
+            onnx=onnx_name,
+            onnx_sha256=bundle.manifest.files[onnx_name].sha256,
+            precisions=built.precisions,
+            flags=built.flags,
+        )
+        engine = f"engines/{target}/{graph}.engine"
+        files[engine] = built.data
+        files[f"{engine}.json"] = msgspec.json.format(msgspec.json.encode(sidecar))
+    return extend_bundle(bundle, files)
+
+
+def choose_capability(board: Board, builder: Builder) -> tuple[str, bool]:
+    """The compute capability to build for, and whether it only stands in for the board's own.
+
+    Raises:
+        ConfigError: this builder, here, cannot build for the board.
+    """
+    possible = builder.capabilities()
+    if board.compute_capability in possible:
+        return board.compute_capability, False
+    if builder.name == "tensorrt-rtx" and board.rtx_stand_in in possible:
+        return board.rtx_stand_in, True
+    raise ConfigError(
+        f"board {board.name}",
+        f"needs compute capability {board.compute_capability}, {builder.name} {builder.version} "
+        f"builds here for {', '.join(possible) or 'none: no GPU answers'}",
+        "run this command on the board itself, with the TensorRT installed there",
+    )
+
+
+def describe_build(board: Board, builder: Builder, capability: str, stands_in: bool) -> str:
+    """One line: which builder, for what; and plainly where the result is not for the board."""
+    line = f"{builder.name} {builder.version} builds for compute capability {capability}"
+    if not stands_in:
+        return f"{line} ({board.name})"
+    return (
+        f"{line}, which stands in for the {board.compute_capability} of {board.name}: this proves "
+        "that the graphs build; run this command on the board for the engines it loads"
+    )

@@ -1,0 +1,157 @@
+"""Agent to ONNX: three graphs that run without torch, and build under TensorRT as they are.
+
+    policy.onnx        image f32 [1, 3, h, w], text f32 [1, text_dim]
+                       -> logits f32 [1, n, k] (not for a policy without codes),
+                          context f32 [1, context_dim]
+    text_encoder.onnx  ids int64 [1, max_tokens] -> text f32 [1, text_dim]
+    action_head.onnx   x f32 [1, in] -> chunk f32 [1, p * a]
+
+Shapes are static: a robot has one camera and one body, and static graphs leave TensorRT nothing
+to guess. Precision is what stands in the graph, float32 throughout.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from lapa_edge.errors import ConfigError
+from lapa_edge.model.agent import Agent
+from lapa_edge.model.policy import LatentPolicy
+from lapa_edge.spec import PolicySpec
+
+# LayerNormalization is one operator from 17 on, and TensorRT 10.3 (JetPack 6.2) reads up to 20.
+OPSET = 18
+
+POLICY, TEXT_ENCODER, ACTION_HEAD = "policy.onnx", "text_encoder.onnx", "action_head.onnx"
+
+
+def export_graphs(agent: Agent, spec: PolicySpec) -> dict[str, bytes]:
+    """The three graphs of `agent` as single ONNX files, by file name.
+
+    The same weights give the same bytes: nothing in them tells where they were made.
+
+    Raises:
+        ConfigError: `agent` does not fit `spec`.
+    """
+    check_fits(agent, spec)
+    # A copy, so that the caller's agent keeps its device and its training mode.
+    agent = copy.deepcopy(agent).cpu().float().eval()
+    policy = agent.instructed.policy
+    image = torch.zeros(1, 3, spec.frame.height, spec.frame.width)
+    text = torch.zeros(1, spec.text.d)
+    ids = torch.zeros(1, spec.text.max_tokens, dtype=torch.int64)
+    x = torch.zeros(1, spec.head_input_dim)
+    if spec.latent:
+        outputs = ["logits", "context"]
+        policy_graph = export_graph(policy, (image, text), ["image", "text"], outputs)
+    else:
+        only = _ContextOnly(policy)
+        policy_graph = export_graph(only, (image, text), ["image", "text"], ["context"])
+    return {
+        POLICY: policy_graph,
+        TEXT_ENCODER: export_graph(agent.instructed.text, (ids,), ["ids"], ["text"]),
+        ACTION_HEAD: export_graph(agent.head, (x,), ["x"], ["chunk"]),
+    }
+
+
+def export_graph(
+    module: nn.Module, example: tuple[Tensor, ...], inputs: Sequence[str], outputs: Sequence[str]
+) -> bytes:
+    """One module as one checked ONNX file, its shapes and dtypes those of `example`."""
+    # The torch.export path, not the tracer: the tracer is deprecated and goes away, and leaves
+    # shape arithmetic (Shape, Where, Expand) in graphs whose every shape is known.
+    with _quiet_exporter(), torch.no_grad():
+        program = torch.onnx.export(
+            module,
+            example,
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=list(inputs),
+            output_names=list(outputs),
+            external_data=False,
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    _strip_provenance(model)
+    onnx.checker.check_model(model, full_check=True)
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def check_fits(agent: Agent, spec: PolicySpec) -> None:
+    """Raise `ConfigError` where the agent's networks and the spec name different sizes."""
+    policy, text = agent.instructed.policy, agent.instructed.text
+    found = {
+        "frame height and width": (policy.config.height, policy.config.width),
+        "latent n": (policy.n,),
+        "context_dim": (policy.config.context_dim,),
+        "text max_tokens and d": tuple(text.position.shape[1:]),
+        "action head input": (agent.head.input.in_features,),
+        "action head output": (agent.head.output.out_features,),
+    }
+    wanted: dict[str, tuple[int, ...]] = {
+        "frame height and width": (spec.frame.height, spec.frame.width),
+        "latent n": (spec.latent.n if spec.latent else 0,),
+        "context_dim": (spec.context_dim,),
+        "text max_tokens and d": (spec.text.max_tokens, spec.text.d),
+        "action head input": (spec.head_input_dim,),
+        "action head output": (spec.head_output_dim,),
+    }
+    if spec.latent:
+        found["codebook"] = tuple(agent.codebook.shape)
+        wanted["codebook"] = (spec.latent.k, spec.latent.d)
+        found["latent k"] = (policy.to_logits.out_features,)
+        wanted["latent k"] = (spec.latent.k,)
+    for name, size in wanted.items():
+        if found[name] != size:
+            raise ConfigError(
+                f"agent's {name}",
+                f"expected {list(size)} as in the spec, got {list(found[name])}",
+                "export with the config the agent was trained with",
+            )
+
+
+class _ContextOnly(nn.Module):
+    """A policy without codes: its empty logits are no output a runtime could bind."""
+
+    def __init__(self, policy: LatentPolicy) -> None:
+        super().__init__()
+        self.policy = policy
+
+    def forward(self, image: Tensor, text: Tensor) -> Tensor:
+        context: Tensor = self.policy(image, text)[1]
+        return context
+
+
+def _strip_provenance(model: onnx.ModelProto) -> None:
+    """Drop source lines and file paths that the exporter writes beside every node."""
+    graph = model.graph
+    described = [model, graph, *graph.node, *graph.initializer]
+    described += [*graph.input, *graph.output, *graph.value_info]
+    for part in described:
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+
+
+@contextlib.contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Keep the exporter's chatter (missing torchvision, its own deprecations) from the user."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

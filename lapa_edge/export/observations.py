@@ -1,0 +1,155 @@
+"""What a robot might see and feel: the inputs on which a bundle is compared with its agent.
+
+Real ones come from a dataset, spread evenly over its clips; without one they are drawn at random,
+which exercises the arithmetic but not the range of values that real frames reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lapa_edge.errors import ConfigError, RuntimeInputError
+from lapa_edge.spec import PolicySpec
+from lapa_edge.tokenizer import Tokenizer
+
+CAMERA_SIZE = (120, 160)  # of random frames, so that resizing takes part
+
+
+@dataclass(frozen=True, eq=False)
+class Observations:
+    """`m` moments, in physical units.
+
+    frames: m camera frames, RGB ``u8 [H, W, 3]``, any size each; instructions: m sentences;
+    states ``f32 [m, s]``; last_actions ``f32 [m, a]``; latent_ages_s ``f32 [m]``, seconds;
+    source: where they came from, in words.
+    """
+
+    frames: Sequence[NDArray[np.uint8]]
+    instructions: Sequence[str]
+    states: NDArray[np.float32]
+    last_actions: NDArray[np.float32]
+    latent_ages_s: NDArray[np.float32]
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+def check_observations(observations: Observations, spec: PolicySpec) -> None:
+    """Raise `RuntimeInputError` for observations that are none, ragged, or not finite."""
+    m = len(observations)
+    if m == 0:
+        raise RuntimeInputError("observations", "expected at least 1, got 0")
+    if len(observations.instructions) != m:
+        raise RuntimeInputError(
+            "instructions", f"expected {m}, one per frame, got {len(observations.instructions)}"
+        )
+    numbers = {
+        "states": (observations.states, (m, len(spec.state.names))),
+        "last_actions": (observations.last_actions, (m, len(spec.action.names))),
+        "latent_ages_s": (observations.latent_ages_s, (m,)),
+    }
+    for name, (values, shape) in numbers.items():
+        if values.shape != shape:
+            raise RuntimeInputError(name, f"expected {list(shape)}, got {list(values.shape)}")
+        if not np.isfinite(values).all():
+            raise RuntimeInputError(name, "expected finite numbers, got NaN or infinity")
+
+
+def random_observations(
+    spec: PolicySpec, tokenizer: Tokenizer, count: int, seed: int = 0
+) -> Observations:
+    """`count` observations of noise: frames, known words in any order, states, actions, ages."""
+    rng = np.random.default_rng(seed)
+    words = tokenizer.words or ("go",)
+    return Observations(
+        frames=[rng.integers(0, 256, (*CAMERA_SIZE, 3), np.uint8) for _ in range(count)],
+        instructions=[" ".join(rng.choice(words, size=4)) for _ in range(count)],
+        states=_random_states(rng, spec, count),
+        last_actions=rng.uniform(
+            spec.action.low, spec.action.high, (count, len(spec.action.names))
+        ).astype(np.float32),
+        latent_ages_s=_random_ages(rng, spec, count),
+        source=f"{count} random observations, seed {seed}: no data was given",
+    )
+
+
+def read_observations(
+    data: Path, spec: PolicySpec, count: int, seed: int = 0, instructions: Path | None = None
+) -> Observations:
+    """`count` observations from a dataset: real frames, instructions and, where labelled, states.
+
+    Clips without steps lend their frames and words; state and last action are then drawn around
+    the spec's mean, and the stop action. Latent ages are drawn up to the spec's oldest.
+
+    Raises:
+        DataError: no known dataset, or a clip that cannot be decoded.
+        ConfigError: the dataset's robot is not the spec's.
+    """
+    # Looked up late: drawing random observations needs no video decoder.
+    from lapa_edge.data.dataset import read_dataset  # noqa: PLC0415
+    from lapa_edge.data.video import read_frames  # noqa: PLC0415
+
+    dataset = read_dataset(data, instructions, split="all")
+    if dataset.robot and dataset.robot.state_names != spec.state.names:
+        raise ConfigError(
+            f"dataset {data}",
+            f"expected states {', '.join(spec.state.names)} as in the run, "
+            f"got {', '.join(dataset.robot.state_names)}",
+            "give the data the run was trained on",
+        )
+    rng = np.random.default_rng(seed)
+    clips = [e for e in dataset.episodes if e.steps is not None] or list(dataset.episodes)
+    clips = [clips[i] for i in _spread(len(clips), min(len(clips), -(-count // 4)))]
+    states, last_actions = _random_states(rng, spec, count), _stops(spec, count)
+    frames: list[NDArray[np.uint8]] = []
+    words: list[str] = []
+    for number, clip in enumerate(clips):
+        share = (number + 1) * count // len(clips) - number * count // len(clips)
+        wanted = set(_spread(clip.frame_count, min(share, clip.frame_count)))
+        for index, frame in enumerate(read_frames(clip.video)):
+            if index not in wanted:
+                continue
+            if clip.steps is not None:
+                step = int(np.searchsorted(clip.step_frames(), index))
+                step = min(step, len(clip.steps) - 1)
+                states[len(frames)] = clip.steps.state[step]
+                if step:
+                    last_actions[len(frames)] = clip.steps.action[step - 1]
+            frames.append(frame)
+            words.append(clip.instruction)
+            if index >= max(wanted):
+                break
+    m = len(frames)
+    return Observations(
+        frames=frames,
+        instructions=words,
+        states=states[:m],
+        last_actions=last_actions[:m],
+        latent_ages_s=_random_ages(rng, spec, m),
+        source=f"{m} frames from {len(clips)} clips of {data.name}",
+    )
+
+
+def _spread(length: int, count: int) -> list[int]:
+    """`count` indices below `length`, evenly spread."""
+    return [int((i + 0.5) * length / count) for i in range(count)]
+
+
+def _random_states(rng: np.random.Generator, spec: PolicySpec, count: int) -> NDArray[np.float32]:
+    noise = rng.standard_normal((count, len(spec.state.names)))
+    states: NDArray[np.float32] = (noise * spec.state.std + spec.state.mean).astype(np.float32)
+    return states
+
+
+def _random_ages(rng: np.random.Generator, spec: PolicySpec, count: int) -> NDArray[np.float32]:
+    return rng.uniform(0, spec.timing.max_latent_age_s, count).astype(np.float32)
+
+
+def _stops(spec: PolicySpec, count: int) -> NDArray[np.float32]:
+    return np.tile(np.array(spec.action.stop, np.float32), (count, 1))

@@ -1,0 +1,1 @@
+"""The three networks: latent action model, latent policy, action head."""

@@ -1,0 +1,64 @@
+"""The networks put together: instruction and frame to codes (stage 2), and on to actions (stage 3)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lapa_edge.model.action_head import ActionHead, ActionHeadConfig
+from lapa_edge.model.policy import LatentPolicy, PolicyConfig
+from lapa_edge.model.text import TextEncoder
+
+
+class InstructedPolicy(nn.Module):
+    """Latent policy with its own instruction encoder: what stage 2 trains."""
+
+    def __init__(
+        self, config: PolicyConfig, n: int, k: int, vocabulary_size: int, max_tokens: int
+    ) -> None:
+        super().__init__()
+        self.text = TextEncoder(vocabulary_size, max_tokens, config.text_dim)
+        self.policy = LatentPolicy(config, n, k)
+
+    def forward(self, frame: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Code logits ``[b, n, k]`` and context of frames ``[b, 3, h, w]`` and token ids."""
+        logits, context = self.policy(frame, self.text(ids))
+        return logits, context
+
+
+class Agent(nn.Module):
+    """Instructed policy and action head: what stage 3 trains and the bundle carries.
+
+    The codes of `codebook` ``[k, d]`` stay what stage 1 made them. Choosing a code passes no
+    gradient; the context does.
+    """
+
+    codebook: Tensor
+
+    def __init__(
+        self,
+        instructed: InstructedPolicy,
+        codebook: Tensor,
+        head_input_dim: int,
+        head_output_dim: int,
+        head: ActionHeadConfig,
+    ) -> None:
+        super().__init__()
+        self.instructed = instructed
+        self.head = ActionHead(head_input_dim, head_output_dim, head)
+        self.register_buffer("codebook", codebook)
+
+    def look(self, frame: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits ``[b, n, k]``, latent ``[b, n * d]`` of the best codes, and context."""
+        logits, context = self.instructed(frame, ids)
+        return logits, self.codebook[logits.argmax(-1)].flatten(1), context
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalised action chunk ``[b, p * a]`` of head inputs ``[b, in]``."""
+        chunk: Tensor = self.head(x)
+        return chunk
+
+
+def no_codebook() -> Tensor:
+    """The codebook of a policy without a plan."""
+    return torch.zeros(1, 0)

@@ -1,0 +1,115 @@
+"""Stage 1: what changed between two frames, said in ``n`` codes.
+
+Encoder: both frames' patches are mixed within each frame, then across the two; ``d = e2 - e1`` is
+pooled to ``n`` vectors and quantized. Decoder: the first frame's patches and the codes predict the
+second frame. The codes are all the decoder learns of the second frame, so they must carry the
+motion (LAPA, arXiv 2410.11758, section 3.1).
+
+Deviations from the paper: a convolutional stem, attention pooling in place of strided
+convolutions (any ``n`` works), and a decoder that predicts the *change* of the frame and has a
+stem of its own, so that copying the still background costs it nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from lapa_edge.model.blocks import Attention, Block, PatchStem
+from lapa_edge.model.quantizer import Quantized, Quantizer, QuantizerConfig
+
+
+@dataclass(frozen=True)
+class LatentActionConfig:
+    """Size of the latent action model."""
+
+    height: int = 96
+    """Frame height, pixels."""
+    width: int = 96
+    """Frame width, pixels."""
+    patch: int = 16
+    """Patch side, pixels; a power of two."""
+    d: int = 128
+    """Width of the transformer."""
+    heads: int = 4
+    """Attention heads."""
+    spatial_layers: int = 1
+    """Encoder blocks within each frame."""
+    temporal_layers: int = 2
+    """Encoder blocks across the two frames."""
+    decoder_layers: int = 2
+    """Decoder blocks."""
+    n: int = 4
+    """Codes per latent action."""
+    quantizer: QuantizerConfig = field(default_factory=QuantizerConfig)
+    """How latents become codes."""
+
+
+class LatentActionModel(nn.Module):
+    """Frame pair to codes and a prediction of the second frame; frames are normalised CHW."""
+
+    def __init__(self, config: LatentActionConfig) -> None:
+        super().__init__()
+        self.config = config
+        size = (config.height, config.width, config.patch, config.d)
+        self.encoder_stem = PatchStem(*size)
+        self.spatial = nn.ModuleList(
+            Block(config.d, config.heads) for _ in range(config.spatial_layers)
+        )
+        self.temporal = nn.ModuleList(
+            Block(config.d, config.heads) for _ in range(config.temporal_layers)
+        )
+        self.frame_mark = nn.Parameter(0.02 * torch.randn(2, 1, config.d))
+        self.pool_query = nn.Parameter(torch.randn(1, config.n, config.d))
+        self.pool = Attention(config.d, config.heads)
+        self.to_latent = nn.Sequential(
+            nn.LayerNorm(config.d), nn.Linear(config.d, config.quantizer.d)
+        )
+        self.quantizer = Quantizer(config.quantizer)
+        self.decoder_stem = PatchStem(*size)
+        self.from_code = nn.Linear(config.quantizer.d, config.d)
+        self.code_position = nn.Parameter(0.02 * torch.randn(1, config.n, config.d))
+        self.decoder = nn.ModuleList(
+            Block(config.d, config.heads) for _ in range(config.decoder_layers)
+        )
+        self.to_pixels = nn.Sequential(
+            nn.LayerNorm(config.d), nn.Linear(config.d, 3 * config.patch**2)
+        )
+
+    def encode(self, first: Tensor, second: Tensor) -> Tensor:
+        """Pre-quantization latents ``[b, n, d]`` of frame pairs ``[b, 3, h, w]``."""
+        b = len(first)
+        tokens = self.encoder_stem(torch.cat([first, second]))  # [2b, tokens, d]
+        for block in self.spatial:
+            tokens = block(tokens)
+        x = torch.cat([tokens[:b] + self.frame_mark[0], tokens[b:] + self.frame_mark[1]], dim=1)
+        for block in self.temporal:
+            x = block(x)
+        e1, e2 = x.chunk(2, dim=1)
+        pooled = self.pool(self.pool_query.expand(b, -1, -1), e2 - e1)  # [b, n, d]
+        latents: Tensor = self.to_latent(pooled)
+        return latents
+
+    def decode(self, first: Tensor, vectors: Tensor) -> Tensor:
+        """The second frame ``[b, 3, h, w]`` predicted from the first and code vectors."""
+        x = self.decoder_stem(first)
+        codes = self.from_code(vectors) + self.code_position
+        tokens = x.shape[1]
+        x = torch.cat([x, codes], dim=1)
+        for block in self.decoder:
+            x = block(x)
+        return first + self._unpatch(self.to_pixels(x[:, :tokens]))
+
+    def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, Quantized]:
+        """Predicted second frame and the quantized latent action between the two."""
+        quantized = self.quantizer(self.encode(first, second))
+        return self.decode(first, quantized.vectors), quantized
+
+    def _unpatch(self, patches: Tensor) -> Tensor:
+        """``[b, rows * columns, 3 * patch * patch] -> [b, 3, h, w]``."""
+        c = self.config
+        rows, columns = c.height // c.patch, c.width // c.patch
+        x = patches.view(-1, rows, columns, 3, c.patch, c.patch)
+        return x.permute(0, 3, 1, 4, 2, 5).reshape(-1, 3, c.height, c.width)

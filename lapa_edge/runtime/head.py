@@ -1,0 +1,107 @@
+"""The fast half on the robot: latent, state, last action and latent age to a chunk of actions."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lapa_edge import _native
+from lapa_edge.artifact import Bundle
+from lapa_edge.errors import BundleError
+from lapa_edge.runtime.onnx_graph import OnnxGraph
+from lapa_edge.runtime.policy import Latent, read_weights
+from lapa_edge.spec import PolicySpec
+
+HeadBackend = Literal["native", "onnx"]
+
+
+class Head(Protocol):
+    """One forward pass of the action head, in normalised units."""
+
+    def forward(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """``f32 [in] -> f32 [p * a]``."""
+
+
+class NativeHead:
+    """The C++ kernel, fed from ``weights.safetensors``."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        prefix = "action_head."
+        weights = {
+            name.removeprefix(prefix): array
+            for name, array in read_weights(bundle).items()
+            if name.startswith(prefix)
+        }
+        try:
+            self._head = _native.ActionHead(weights)
+        except ValueError as error:
+            raise BundleError(f"bundle {bundle.root}", f"weights.safetensors: {error}") from error
+        expected = (bundle.spec.head_input_dim, bundle.spec.head_output_dim)
+        if (got := (self._head.input_size, self._head.output_size)) != expected:
+            raise BundleError(
+                f"bundle {bundle.root}",
+                f"action head: expected {expected[0]} inputs and {expected[1]} outputs, "
+                f"got {got[0]} and {got[1]}",
+            )
+
+    def forward(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """``f32 [in] -> f32 [p * a]``."""
+        return self._head.forward(x[None])[0]
+
+
+class OnnxHead:
+    """``action_head.onnx`` through ONNX Runtime."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._graph = OnnxGraph(bundle.path("action_head.onnx"))
+
+    def forward(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """``f32 [in] -> f32 [p * a]``."""
+        return self._graph.run(x=x[None])["chunk"][0].astype(np.float32)
+
+
+def build_head(bundle: Bundle, backend: HeadBackend = "native") -> Head:
+    """The head of a bundle on the named backend."""
+    return NativeHead(bundle) if backend == "native" else OnnxHead(bundle)
+
+
+class HeadInput:
+    """Assembles the head's input vector in the order of `PolicySpec.head_slices`."""
+
+    def __init__(self, spec: PolicySpec) -> None:
+        self._spec = spec
+        self._slices = spec.head_slices()
+        self._vector = np.zeros(spec.head_input_dim, np.float32)
+        self._state = _Normaliser(spec.state.mean, spec.state.std)
+        self.action = _Normaliser(spec.action.mean, spec.action.std)
+
+    def fill(
+        self,
+        latent: Latent,
+        state: NDArray[np.float32],
+        last_action: NDArray[np.float32],
+        latent_age_s: float,
+    ) -> NDArray[np.float32]:
+        """``f32 [in]``, the same array at every call; all arguments in physical units."""
+        x, at = self._vector, self._slices
+        x[at["latent"]] = latent.vector
+        x[at["context"]] = latent.context
+        x[at["state"]] = self._state.normalise(state)
+        x[at["last_action"]] = self.action.normalise(last_action)
+        x[at["latent_age"]] = latent_age_s / self._spec.timing.max_latent_age_s
+        return x
+
+
+class _Normaliser:
+    """``(x - mean) / std`` and back."""
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        self._mean, self._std = np.array(mean, np.float32), np.array(std, np.float32)
+
+    def normalise(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        return (x - self._mean) / self._std
+
+    def restore(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        return x * self._std + self._mean

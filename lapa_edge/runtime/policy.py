@@ -1,0 +1,129 @@
+"""The slow half on the robot: camera frame and instruction to a latent action.
+
+Frame ``u8 [H, W, 3]`` -> native preprocessing -> ``policy.onnx`` -> codes -> latent and context.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from lapa_edge import _native
+from lapa_edge.artifact import Bundle
+from lapa_edge.errors import BundleError, RuntimeInputError
+from lapa_edge.runtime.onnx_graph import OnnxGraph
+from lapa_edge.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, eq=False)
+class Latent:
+    """What the policy said, and when it had looked.
+
+    codes ``int32 [n]``; vector ``f32 [n * d]``; context ``f32 [context_dim]``; seen_at_s: the time
+    the frame was taken, on the caller's clock, seconds.
+    """
+
+    codes: NDArray[np.int32]
+    vector: NDArray[np.float32]
+    context: NDArray[np.float32]
+    seen_at_s: float
+
+
+class Policy:
+    """The latent policy of a bundle, for one instruction at a time.
+
+    Args:
+        bundle: verified.
+        instruction: what to do, in words.
+        threads: ONNX Runtime threads.
+    """
+
+    def __init__(self, bundle: Bundle, instruction: str, threads: int = 1) -> None:
+        self.spec = bundle.spec
+        self._graph = OnnxGraph(bundle.path("policy.onnx"), threads)
+        self._text_graph = OnnxGraph(bundle.path("text_encoder.onnx"))
+        self._tokenizer = _read_tokenizer(bundle)
+        self._codebook = _read_codebook(bundle)
+        self.set_instruction(instruction)
+
+    def set_instruction(self, instruction: str) -> list[str]:
+        """Encode a new instruction, once; returns its words that training never met."""
+        ids = self._tokenizer.encode(instruction)
+        self._text = self._text_graph.run(ids=ids)["text"]
+        self.instruction = instruction
+        return self._tokenizer.unknown_words(instruction)
+
+    def look(self, frame: NDArray[np.uint8], seen_at_s: float) -> Latent:
+        """The latent action for a camera frame.
+
+        Args:
+            frame: RGB ``u8 [H, W, 3]`` as the camera gives it, any size.
+            seen_at_s: when it was taken, on the clock that `Session.act` is called with.
+
+        Raises:
+            RuntimeInputError: a frame of another dtype or shape.
+        """
+        image = self.preprocess(frame)
+        answer = self._graph.run(image=image, text=self._text)
+        context = answer["context"][0].astype(np.float32)
+        if self._codebook is None:
+            codes, vector = np.zeros(0, np.int32), np.zeros(0, np.float32)
+        else:
+            logits = answer["logits"][0]  # [n, k]
+            codes = logits.argmax(-1).astype(np.int32)  # [n]
+            vector = self._codebook[codes].ravel()
+            if not np.isfinite(logits).all():
+                # argmax of NaN is an ordinary code: the session must see that it means nothing.
+                vector = np.full_like(vector, np.nan)
+        return Latent(codes, vector, context, seen_at_s)
+
+    def preprocess(self, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """``u8 [H, W, 3] -> f32 [1, 3, h, w]``, resized and normalised by the native kernel."""
+        spec = self.spec.frame
+        try:
+            planes = _native.preprocess_frame(frame, spec.height, spec.width, spec.mean, spec.std)
+        except (ValueError, TypeError) as error:
+            raise RuntimeInputError("camera frame", str(error)) from error
+        return planes[None]
+
+
+def _read_codebook(bundle: Bundle) -> NDArray[np.float32] | None:
+    latent = bundle.spec.latent
+    if latent is None:
+        return None
+    codebook = read_weights(bundle).get("codebook")
+    if codebook is None or codebook.shape != (latent.k, latent.d):
+        raise BundleError(
+            f"bundle {bundle.root}",
+            f"weights.safetensors: expected codebook [{latent.k}, {latent.d}], "
+            f"got {'none' if codebook is None else list(codebook.shape)}",
+        )
+    return codebook
+
+
+def read_weights(bundle: Bundle) -> dict[str, NDArray[np.float32]]:
+    """The arrays of ``weights.safetensors`` by name."""
+    try:
+        return load_file(bundle.path("weights.safetensors"))
+    except SafetensorError as error:
+        raise BundleError(f"bundle {bundle.root}", f"weights.safetensors: {error}") from error
+
+
+def _read_tokenizer(bundle: Bundle) -> Tokenizer:
+    try:
+        raw = bundle.path("tokenizer.json").read_bytes()
+        tokenizer = msgspec.json.decode(raw, type=Tokenizer)
+    except msgspec.MsgspecError as error:
+        raise BundleError(f"bundle {bundle.root}", f"tokenizer.json: {error}") from error
+    if tokenizer.max_tokens != bundle.spec.text.max_tokens:
+        raise BundleError(
+            f"bundle {bundle.root}",
+            f"tokenizer.json: expected max_tokens {bundle.spec.text.max_tokens}, "
+            f"got {tokenizer.max_tokens}",
+        )
+    return tokenizer

@@ -1,0 +1,123 @@
+"""Stage 2, ``lapa-train policy``: frames, instructions and their codes in, a latent policy out.
+
+Behaviour cloning in the latent action space: cross-entropy on the codes of stage 1 (LAPA,
+section 3.2). No robot is involved yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lapa_edge.data.episode import Dataset
+from lapa_edge.data.frame_store import FrameStore
+from lapa_edge.data.labels import Labels
+from lapa_edge.errors import DataError
+from lapa_edge.model.agent import InstructedPolicy
+from lapa_edge.model.policy import PolicyConfig
+from lapa_edge.spec import FrameSpec, LatentSpec
+from lapa_edge.tokenizer import Tokenizer, build_tokenizer
+from lapa_edge.train.batches import augment, frames_to_tensor
+from lapa_edge.train.device import pick_device
+from lapa_edge.train.loop import LoopConfig, train
+from lapa_edge.train.run_directory import RunDirectory, load_weights
+
+
+@dataclass(frozen=True)
+class PolicyTrainingConfig:
+    """Stage 2 settings."""
+
+    latent: LatentSpec
+    """The latent action space of the labels."""
+    tokenizer: Tokenizer
+    """Vocabulary of the instructions."""
+    model: PolicyConfig = field(default_factory=PolicyConfig)
+    """The network."""
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=600))
+    """The training loop."""
+    shift: int = 4
+    """Augmentation: largest random shift, pixels."""
+    light: float = 0.1
+    """Augmentation: largest relative change of light."""
+
+    @property
+    def frame(self) -> FrameSpec:
+        """Frames of the size the model reads."""
+        return FrameSpec(height=self.model.height, width=self.model.width)
+
+
+def train_policy(
+    config: PolicyTrainingConfig,
+    dataset: Dataset,
+    store: FrameStore,
+    labels: Labels,
+    run: RunDirectory,
+) -> InstructedPolicy:
+    """Train on every labelled frame; the finished weights are in `run`."""
+    device = pick_device()
+    frame_index, ids = _samples(config.tokenizer, dataset, store, labels)
+
+    def loss_function(model: nn.Module, rng: np.random.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        chosen = rng.integers(len(frame_index), size=config.loop.batch)
+        frame = frames_to_tensor(store.all[frame_index[chosen]], config.frame, device)
+        (frame,) = augment([frame], rng, config.shift, config.light)
+        codes = torch.from_numpy(labels.codes[chosen].astype(np.int64)).to(device)
+        logits, _ = model(frame, torch.from_numpy(ids[chosen]).to(device))
+        loss = F.cross_entropy(logits.flatten(0, 1), codes.flatten())
+        return loss, {"accuracy": (logits.argmax(-1) == codes).float().mean()}
+
+    run.open(config)
+    model = train("train policy", lambda: build_policy(config).to(device), loss_function, config.loop, run)
+    assert isinstance(model, InstructedPolicy)
+    return model
+
+
+def policy_config(
+    dataset: Dataset, labels: Labels, model: PolicyConfig, loop: LoopConfig
+) -> PolicyTrainingConfig:
+    """Stage 2 settings for this video: its words, the labels' latent space."""
+    words = build_tokenizer(episode.instruction for episode in dataset.episodes)
+    return PolicyTrainingConfig(latent=labels.latent, tokenizer=words, model=model, loop=loop)
+
+
+def build_policy(config: PolicyTrainingConfig) -> InstructedPolicy:
+    """The untrained network of `config`."""
+    words = config.tokenizer
+    return InstructedPolicy(
+        config.model, config.latent.n, config.latent.k, words.vocabulary_size, words.max_tokens
+    )
+
+
+def read_policy(run: RunDirectory) -> tuple[PolicyTrainingConfig, InstructedPolicy]:
+    """The finished stage-2 run: its config and its model."""
+    config = run.read_config(PolicyTrainingConfig)
+    model = build_policy(config)
+    load_weights(model, run.weights)
+    return config, model.eval()
+
+
+def encode_instructions(tokenizer: Tokenizer, dataset: Dataset) -> dict[str, NDArray[np.int64]]:
+    """Token ids ``[max_tokens]`` of every episode, by its name."""
+    return {e.name: tokenizer.encode(e.instruction)[0] for e in dataset.episodes}
+
+
+def _samples(
+    tokenizer: Tokenizer, dataset: Dataset, store: FrameStore, labels: Labels
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Per label: the frame's index in the store ``[m]`` and its token ids ``[m, max_tokens]``."""
+    by_name = encode_instructions(tokenizer, dataset)
+    unknown = sorted(set(labels.clip) - by_name.keys())
+    if unknown:
+        raise DataError(
+            f"labels of clip {unknown[0]!r}", f"the data has no such clip ({len(unknown)} in all)",
+            "give the --data that was labelled",
+        )  # fmt: skip
+    clips, inverse = np.unique(labels.clip, return_inverse=True)
+    offsets = np.array([store.offset(clip) for clip in clips])
+    ids = np.stack([by_name[clip] for clip in clips])
+    return offsets[inverse] + labels.frame, ids[inverse]

@@ -1,0 +1,174 @@
+"""A training run on disk: its config, its metrics, its weights, and where to resume.
+
+    run/config.json         the frozen config the run was started with
+    run/metrics.jsonl       one line per logged step
+    run/checkpoint/         weights, optimizer moments and step, replaced in one rename
+    run/model.safetensors   the finished weights; its presence means the stage is done
+
+Nothing is pickled: tensors go to safetensors, the rest to JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from lapa_edge.errors import ConfigError, DataError
+
+Config = TypeVar("Config")
+
+
+class RunDirectory:
+    """One stage's directory. A finished run is never trained again; an unfinished one goes on."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.weights = root / "model.safetensors"
+        self.metrics = root / "metrics.jsonl"
+        self._checkpoint = root / "checkpoint"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the finished weights are there."""
+        return self.weights.is_file()
+
+    def open(self, config: Any) -> None:
+        """Save the config, or check that the run already here was started with the same one."""
+        wanted = json.loads(msgspec.json.encode(config))
+        path = self.root / "config.json"
+        if path.is_file():
+            found = json.loads(path.read_text())
+            changed = [key for key in wanted if wanted[key] != found.get(key)]
+            if changed:
+                raise ConfigError(
+                    f"run {self.root}",
+                    f"was started with another {', '.join(changed)}",
+                    "resume with the same flags, or choose another --out",
+                )
+            return
+        self.root.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps(wanted, indent=1))
+
+    def read_config(self, kind: type[Config]) -> Config:
+        """The saved config, checked against its dataclass."""
+        path = self.root / "config.json"
+        if not path.is_file():
+            raise DataError(f"run {self.root}", "no config.json", "is this a training run?")
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=kind)
+        except msgspec.MsgspecError as error:
+            raise DataError(f"run {self.root}", f"config.json is no {kind.__name__}: {error}") from error
+
+    def log(self, record: dict[str, float]) -> None:
+        """Append one line of metrics."""
+        with self.metrics.open("a") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def save_checkpoint(
+        self, step: int, model: nn.Module, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Replace the checkpoint by the state after `step` steps."""
+        staging = self.root / "checkpoint.new"
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True)
+        save_file(_contiguous(model.state_dict()), staging / "model.safetensors")
+        save_file(_moments(optimizer), staging / "optimizer.safetensors")
+        write_text(staging / "step.json", json.dumps({"step": step}))
+        # A reader finds the old checkpoint, or none for an instant, never half of one.
+        shutil.rmtree(self._checkpoint, ignore_errors=True)
+        staging.rename(self._checkpoint)
+
+    def load_checkpoint(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+        """Restore model and optimizer; returns the steps already done, 0 where there is none."""
+        staged = self.root / "checkpoint.new" / "step.json"
+        if not self._checkpoint.is_dir() and staged.is_file():
+            staged.parent.rename(self._checkpoint)  # killed between the two renames
+        if not self._checkpoint.is_dir():
+            return 0
+        load_weights(model, self._checkpoint / "model.safetensors")
+        _load_moments(optimizer, load_file(self._checkpoint / "optimizer.safetensors"))
+        step = int(json.loads((self._checkpoint / "step.json").read_text())["step"])
+        self._drop_metrics_after(step)
+        return step
+
+    def finish(self, model: nn.Module) -> None:
+        """Write the finished weights and drop the checkpoint."""
+        staging = self.weights.with_suffix(".new")
+        save_file(_contiguous(model.state_dict()), staging)
+        os.replace(staging, self.weights)
+        shutil.rmtree(self._checkpoint, ignore_errors=True)
+
+    def _drop_metrics_after(self, step: int) -> None:
+        if self.metrics.is_file():
+            lines = self.metrics.read_text().splitlines()
+            kept = [line for line in lines if _step_of(line) <= step]
+            write_text(self.metrics, "".join(line + "\n" for line in kept))
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Load a safetensors state dict, naming what does not fit.
+
+    Raises:
+        DataError: no such file, not safetensors, or weights of another model.
+    """
+    try:
+        found = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"weights {path}", f"cannot be read ({error})") from error
+    wanted = model.state_dict()
+    problems = [
+        *(f"{name} is missing" for name in wanted.keys() - found.keys()),
+        *(f"{name} is not part of this model" for name in found.keys() - wanted.keys()),
+        *(
+            f"{name}: expected {list(wanted[name].shape)}, got {list(found[name].shape)}"
+            for name in wanted.keys() & found.keys()
+            if wanted[name].shape != found[name].shape
+        ),
+    ]
+    if problems:
+        more = f" and {len(problems) - 2} more" if len(problems) > 2 else ""
+        raise DataError(f"weights {path}", "; ".join(sorted(problems)[:2]) + more)
+    model.load_state_dict(found)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small file in one rename."""
+    staging = path.with_name(path.name + ".new")
+    staging.write_text(text)
+    os.replace(staging, path)
+
+
+def _contiguous(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+
+
+def _moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    return {
+        f"{index}.{name}": tensor.cpu().contiguous()
+        for index, moments in optimizer.state_dict()["state"].items()
+        for name, tensor in moments.items()
+    }
+
+
+def _load_moments(optimizer: torch.optim.Optimizer, flat: dict[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in flat.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError):
+        return float("inf")  # a line cut short by a kill

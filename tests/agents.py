@@ -1,0 +1,53 @@
+"""A stage-3 agent small enough for any test, with the config that describes it; needs torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from bundles import WORDS, tiny_spec
+
+from lapa_edge.model.action_head import ActionHeadConfig
+from lapa_edge.model.agent import Agent
+from lapa_edge.model.policy import PolicyConfig
+from lapa_edge.tokenizer import build_tokenizer
+from lapa_edge.train.actions import ActionsConfig, build_agent
+from lapa_edge.train.run_directory import RunDirectory
+
+
+def tiny_agent(n: int = 3, seed: int = 0) -> tuple[ActionsConfig, Agent]:
+    """A randomly initialised agent with `n` codes of 4; ``n=0`` is Scratch, without codes."""
+    spec = tiny_spec(n=n, k=4, d=3, context_dim=8, height=32, width=32)
+    config = ActionsConfig(
+        spec=spec,
+        tokenizer=build_tokenizer([WORDS], max_tokens=spec.text.max_tokens),
+        policy=PolicyConfig(
+            height=32,
+            width=32,
+            patch=8,
+            d=32,
+            heads=2,
+            layers=1,
+            text_dim=spec.text.d,
+            context_dim=8,
+        ),
+        head=ActionHeadConfig(width=16, blocks=2, chunk=spec.action.chunk),
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        agent = build_agent(config, None)
+        if n:
+            agent.codebook.normal_()
+        # Biases and norms start at 0 and 1, where a graph that dropped them would still agree.
+        for parameter in agent.parameters():
+            parameter.data += 0.1 * torch.randn_like(parameter)
+    return config, agent.eval()
+
+
+def write_tiny_run(root: Path, n: int = 3) -> RunDirectory:
+    """A finished stage-3 run of `tiny_agent` on disk."""
+    config, agent = tiny_agent(n)
+    run = RunDirectory(root)
+    run.open(config)
+    run.finish(agent)
+    return run
