@@ -199,5 +199,10 @@ def _swap(staging: Path, root: Path) -> None:
         return
     old = Path(tempfile.mkdtemp(prefix=f".{root.name}.old.", dir=root.parent))
     root.rename(old / root.name)
-    staging.rename(root)
+    try:
+        staging.rename(root)
+    except OSError:
+        (old / root.name).rename(root)
+        old.rmdir()
+        raise
     shutil.rmtree(old)

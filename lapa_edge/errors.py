@@ -41,5 +41,5 @@ class RuntimeInputError(LapaError):
     """An observation whose shape, dtype or values the runtime refuses."""
 
 
-class MissingDependency(LapaError):
+class MissingDependencyError(LapaError):
     """An optional package or system library that a command needs."""

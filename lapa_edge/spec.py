@@ -10,6 +10,8 @@ Letters: ``h w c`` image, ``n`` codes per latent action, ``k`` codebook size, ``
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from lapa_edge.errors import ConfigError
@@ -72,7 +74,8 @@ class TextSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class TimingSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Rates the policy was trained for.
 
-    ``max_latent_age_s`` is the oldest latent the head has seen in training: past it the robot stops.
+    ``max_latent_age_s`` is the oldest latent the head has seen in training: past it the robot
+    stops.
     """
 
     policy_hz: float
@@ -121,6 +124,9 @@ class PolicySpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return self.action.chunk * len(self.action.names)
 
 
+_ACTION_NUMBERS = ("low", "high", "mean", "stop")
+
+
 def check_spec(spec: PolicySpec) -> None:
     """Raise `ConfigError` where lengths disagree or a number is outside its range."""
     a, s = len(spec.action.names), len(spec.state.names)
@@ -145,6 +151,13 @@ def check_spec(spec: PolicySpec) -> None:
     for name, value in positive.items():
         if not 0 < value < float("inf"):
             raise ConfigError(name, f"expected a positive finite number, got {value}")
+    for part, fields in (("frame", ("mean",)), ("state", ("mean",)), ("action", _ACTION_NUMBERS)):
+        for field in fields:
+            _check_finite(f"{part}.{field}", getattr(getattr(spec, part), field))
+    for part, names in (("state", spec.state.names), ("action", spec.action.names)):
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigError(f"{part}.names", f"{name!r} stands twice")
     for name, low, stop, high in zip(
         spec.action.names, spec.action.low, spec.action.stop, spec.action.high, strict=True
     ):
@@ -152,6 +165,12 @@ def check_spec(spec: PolicySpec) -> None:
             raise ConfigError(
                 f"action.{name}", f"expected low <= stop <= high, got {low}, {stop}, {high}"
             )
+
+
+def _check_finite(name: str, values: tuple[float, ...]) -> None:
+    for i, value in enumerate(values):
+        if not math.isfinite(value):
+            raise ConfigError(f"{name}[{i}]", f"expected a finite number, got {value}")
 
 
 def _check_length(name: str, values: tuple[object, ...], expected: int) -> None:

@@ -31,7 +31,7 @@ def tiny_agent(n: int = 3, seed: int = 0) -> tuple[ActionsConfig, Agent]:
             text_dim=spec.text.d,
             context_dim=8,
         ),
-        head=ActionHeadConfig(width=16, blocks=2, chunk=spec.action.chunk),
+        head=ActionHeadConfig(width=16, blocks=2),
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)

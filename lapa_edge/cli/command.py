@@ -90,16 +90,24 @@ def explain(error: Exception) -> str | None:
 
 
 def set_up_logging(level: int = logging.INFO) -> None:
-    """Our own log lines on stderr through rich; other packages from WARNING on."""
+    """Our own log lines on stderr, through rich on a terminal; other packages from WARNING on."""
     logger = logging.getLogger("lapa_edge")
     logger.setLevel(level)
-    if any(isinstance(handler, RichHandler) for handler in logger.handlers):
-        return
-    handler = RichHandler(
-        console=Console(stderr=True), show_path=False, show_time=False, markup=False
-    )
+    for old in [x for x in logger.handlers if isinstance(x, (RichHandler, _LineHandler))]:
+        logger.removeHandler(old)
+    handler: logging.Handler = _LineHandler()
+    if sys.stderr.isatty():
+        console = Console(stderr=True)
+        handler = RichHandler(console=console, show_path=False, show_time=False)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger.addHandler(handler)
+
+
+class _LineHandler(logging.Handler):
+    """One record, one line: rich would fold it at 80 columns where stderr is a file."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr)
 
 
 def _explain_import(error: ImportError) -> str | None:

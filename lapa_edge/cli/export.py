@@ -52,7 +52,7 @@ def main() -> int:
 
 def export(flags: ExportFlags) -> None:
     """Export what `source` is to what `target` asks for."""
-    from lapa_edge.artifact import MANIFEST, load_bundle  # noqa: PLC0415 - see command.py
+    from lapa_edge.artifact import MANIFEST, load_bundle
 
     is_bundle = (flags.source / MANIFEST).is_file()
     if flags.target == "onnx" and is_bundle:
@@ -72,10 +72,10 @@ def export(flags: ExportFlags) -> None:
 
 def export_run(flags: ExportFlags) -> Bundle:
     """A finished run to a bundle that does the same."""
-    from lapa_edge.export.bundle import check_place, export_checked_bundle  # noqa: PLC0415
-    from lapa_edge.export.observations import random_observations, read_observations  # noqa: PLC0415
-    from lapa_edge.train.actions import read_agent  # noqa: PLC0415
-    from lapa_edge.train.run_directory import RunDirectory  # noqa: PLC0415
+    from lapa_edge.export.bundle import check_place, export_checked_bundle
+    from lapa_edge.export.observations import random_observations, read_observations
+    from lapa_edge.train.actions import read_agent
+    from lapa_edge.train.run_directory import RunDirectory
 
     if flags.observations < 1:
         raise ConfigError("--observations", f"expected at least 1, got {flags.observations}")
@@ -97,8 +97,8 @@ def export_run(flags: ExportFlags) -> Bundle:
 
 def export_engines(flags: ExportFlags, bundle: Bundle) -> None:
     """A bundle's graphs to engines beside them."""
-    from lapa_edge.export.engines import build_engines  # noqa: PLC0415
-    from lapa_edge.export.tensorrt_api import find_builder  # noqa: PLC0415
+    from lapa_edge.export.engines import build_engines
+    from lapa_edge.export.tensorrt_api import find_builder
 
     print_files(build_engines(bundle, flags.board, find_builder(flags.builder)))
 

@@ -61,11 +61,11 @@ def main() -> int:
 
 def profile(flags: ProfileFlags) -> None:
     """Measure, print the table, and write the JSON file where one is asked for."""
-    import msgspec  # noqa: PLC0415 - see command.py
-    from rich.console import Console  # noqa: PLC0415
+    import msgspec
+    from rich.console import Console
 
-    from lapa_edge.artifact import load_bundle  # noqa: PLC0415
-    from lapa_edge.runtime.profile import describe_machine, measure_latency  # noqa: PLC0415
+    from lapa_edge.artifact import load_bundle
+    from lapa_edge.runtime.profile import describe_machine, measure_latency
 
     bundle = load_bundle(flags.bundle)
     machine = describe_machine()
@@ -91,8 +91,8 @@ def print_latency(
     console: object, bundle: Bundle, machine: Machine, latency: dict[str, Latency], *, paced: bool
 ) -> None:
     """The table on a rich console, the machine below it."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
 
     assert isinstance(console, Console)
     spec = bundle.spec

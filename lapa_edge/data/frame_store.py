@@ -30,7 +30,7 @@ from lapa_edge.data.frame_store_build import (
     Resize,
     StoreBuild,
 )
-from lapa_edge.errors import DataError, MissingDependency
+from lapa_edge.errors import DataError, MissingDependencyError
 
 INDEX_NAME = "index.json"
 
@@ -103,7 +103,7 @@ def build_frame_store(
 
     Raises:
         DataError: the disk is too full, or no clip could be decoded.
-        MissingDependency: the native kernels were not built.
+        MissingDependencyError: the native kernels were not built.
     """
     directory.mkdir(parents=True, exist_ok=True)
     build = StoreBuild(dataset, directory, height, width)
@@ -180,7 +180,7 @@ def _native_resize() -> Resize:
     try:
         resize: Resize = importlib.import_module("lapa_edge._native").resize_frame
     except (ImportError, AttributeError) as error:
-        raise MissingDependency(
+        raise MissingDependencyError(
             "lapa_edge._native",
             f"the native kernels are not built ({error})",
             "run `pip install .`",

@@ -9,7 +9,6 @@ and leaves neither holes nor duplicates.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,7 +68,7 @@ def write_part(root: Path, part: int, labels: Labels) -> None:
     path = part_path(root, part)
     staging = path.with_suffix(".new")
     pq.write_table(table, staging)
-    os.replace(staging, path)
+    staging.replace(path)
 
 
 def read_label_info(root: Path) -> LabelInfo:
@@ -110,3 +109,30 @@ def read_labels(root: Path) -> Labels:
 
 def _matrix(column: pa.ChunkedArray, dtype: type) -> NDArray[np.generic]:
     return column.combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(dtype)
+
+
+@dataclass(frozen=True)
+class CodeUsage:
+    """How a labelled dataset uses its codebook."""
+
+    frames: int
+    k: int
+    active: int
+    perplexity: float
+    sequences: int
+    share: tuple[float, ...]
+
+
+def describe_usage(labels: Labels) -> CodeUsage:
+    """Active codes, perplexity in [1, k], and the number of different code sequences."""
+    k = labels.latent.k
+    share = np.bincount(labels.codes.ravel(), minlength=k) / max(1, labels.codes.size)
+    entropy = -float(sum(p * np.log(p) for p in share if p > 0))
+    return CodeUsage(
+        frames=len(labels.frame),
+        k=k,
+        active=int((share > 0).sum()),
+        perplexity=float(np.exp(entropy)),
+        sequences=len(np.unique(labels.codes, axis=0)),
+        share=tuple(float(p) for p in share),
+    )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lapa_edge.data.episode import RobotSpec
-from lapa_edge.errors import ConfigError, MissingDependency
+from lapa_edge.errors import ConfigError, MissingDependencyError
 
 # The tasks in words. Pairs that share a scene (faucet, window, drawer, door) can only be told
 # apart by the instruction.
@@ -124,7 +124,7 @@ def _import_simulator() -> tuple[Any, Any]:
         if "egl" in str(error).lower() or "OSMesa" in str(error):
             raise _no_renderer(error) from error
         fix = "pip install 'lapa-edge[demo]'"
-        raise MissingDependency("Meta-World", f"not installed ({error})", fix) from error
+        raise MissingDependencyError("Meta-World", f"not installed ({error})", fix) from error
     except AttributeError as error:  # PyOpenGL finds no library to bind
         raise _no_renderer(error) from error
     return metaworld, mujoco
@@ -154,9 +154,9 @@ def _camera(mujoco: Any) -> Any:
     return camera
 
 
-def _no_renderer(error: Exception) -> MissingDependency:
+def _no_renderer(error: Exception) -> MissingDependencyError:
     platform = os.environ.get("MUJOCO_GL", "egl")
-    return MissingDependency(
+    return MissingDependencyError(
         f"offscreen rendering (MUJOCO_GL={platform})",
         f"OpenGL could not be started ({type(error).__name__}: {error})",
         "sudo apt-get install libegl1 libgl1-mesa-dri, or libosmesa6 with MUJOCO_GL=osmesa",

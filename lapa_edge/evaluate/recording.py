@@ -65,9 +65,7 @@ def record_episode(
     return Recording(frames, Steps(time_s, np.array(states), np.array(actions)))
 
 
-def record_clip(
-    environment: Environment, seed: int, fps: float, noise: float, path: Path
-) -> Steps:
+def record_clip(environment: Environment, seed: int, fps: float, noise: float, path: Path) -> Steps:
     """Record one clip to `path`; a failed episode is tried again from another seed.
 
     Raises:

@@ -15,7 +15,7 @@ import msgspec
 from safetensors.torch import save
 
 from lapa_edge.artifact import MANIFEST, Bundle, write_bundle
-from lapa_edge.errors import BundleError
+from lapa_edge.errors import BundleError, DataError
 from lapa_edge.export.graphs import export_graphs
 from lapa_edge.export.observations import Observations
 from lapa_edge.export.parity import ParityReport, check_parity, record_parity
@@ -36,8 +36,10 @@ def export_bundle(
 
     Raises:
         ConfigError: agent and config do not fit each other.
+        DataError: a weight is NaN or infinite.
         BundleError: `root` exists and is no bundle, or the disk refuses.
     """
+    check_finite(agent)
     files = {
         **export_graphs(agent, config.spec),
         "weights.safetensors": native_weights(agent),
@@ -78,6 +80,14 @@ def check_place(root: Path) -> None:
     """
     if root.exists() and not (root / MANIFEST).is_file():
         raise BundleError(f"bundle {root}", "exists and is not a bundle", "choose another --out")
+
+
+def check_finite(agent: Agent) -> None:
+    """Raise `DataError` for the first weight that is NaN or infinite: training went astray."""
+    for name, tensor in agent.state_dict().items():
+        if not bool(tensor.isfinite().all()):
+            fix = "train again with a lower learning rate"
+            raise DataError(f"weights {name}", "expected finite numbers, got NaN or infinity", fix)
 
 
 def native_weights(agent: Agent) -> bytes:

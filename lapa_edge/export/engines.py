@@ -17,7 +17,7 @@ import msgspec
 
 from lapa_edge.artifact import Bundle, extend_bundle
 from lapa_edge.errors import ConfigError
-from lapa_edge.export.boards import Board, read_board
+from lapa_edge.export.board import Board, read_board
 from lapa_edge.export.sidecar import Sidecar
 from lapa_edge.export.tensorrt_api import Builder, build_engine, find_builder
 
@@ -35,7 +35,7 @@ def build_engines(bundle: Bundle, board: str, builder: Builder | None = None) ->
         builder: from `find_builder`, which is asked where none is given.
 
     Raises:
-        MissingDependency: no TensorRT is installed.
+        MissingDependencyError: no TensorRT is installed.
         ConfigError: an unknown board, one that cannot be built for here, or a precision it lacks.
         LapaError: TensorRT refuses a graph.
     """

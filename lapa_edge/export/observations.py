@@ -92,8 +92,8 @@ def read_observations(
         ConfigError: the dataset's robot is not the spec's.
     """
     # Looked up late: drawing random observations needs no video decoder.
-    from lapa_edge.data.dataset import read_dataset  # noqa: PLC0415
-    from lapa_edge.data.video import read_frames  # noqa: PLC0415
+    from lapa_edge.data.dataset import read_dataset
+    from lapa_edge.data.video import read_frames
 
     dataset = read_dataset(data, instructions, split="all")
     if dataset.robot and dataset.robot.state_names != spec.state.names:
@@ -132,7 +132,7 @@ def read_observations(
         states=states[:m],
         last_actions=last_actions[:m],
         latent_ages_s=_random_ages(rng, spec, m),
-        source=f"{m} frames from {len(clips)} clips of {data.name}",
+        source=f"{m} frames from {len(clips)} clip{'s' if len(clips) > 1 else ''} of {data.name}",
     )
 
 

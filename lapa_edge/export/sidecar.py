@@ -51,7 +51,7 @@ class Host:
 
 
 def this_host() -> Host:
-    """The installed TensorRT and the GPU; `MissingDependency` where there is no TensorRT."""
+    """The installed TensorRT and the GPU; `MissingDependencyError` where there is no TensorRT."""
     builder = find_builder()
     return Host(builder.name, builder.version, gpu_capability())
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from lapa_edge.errors import ConfigError, LapaError, MissingDependency
+from lapa_edge.errors import ConfigError, LapaError, MissingDependencyError
 
 BuilderName = Literal["auto", "tensorrt", "tensorrt-rtx"]
 
@@ -66,7 +66,7 @@ def find_builder(name: BuilderName = "auto") -> Builder:
     """The installed TensorRT; with both there, the full one where a GPU can use it.
 
     Raises:
-        MissingDependency: none is installed, or not the one asked for.
+        MissingDependencyError: none is installed, or not the one asked for.
     """
     full = _import("tensorrt") if name != "tensorrt-rtx" else None
     rtx = _import_rtx() if name != "tensorrt" else None
@@ -75,7 +75,7 @@ def find_builder(name: BuilderName = "auto") -> Builder:
     if rtx:
         return Builder(rtx, "tensorrt-rtx", rtx.__version__, _cuda_version("tensorrt_rtx"))
     wanted = "TensorRT" if name == "auto" else name
-    raise MissingDependency(wanted, "not installed", INSTALL)
+    raise MissingDependencyError(wanted, "not installed", INSTALL)
 
 
 def build_engine(
@@ -207,5 +207,5 @@ def _precisions(network: Any) -> tuple[str, ...]:
     for i in range(network.num_layers):
         layer = network.get_layer(i)
         for j in range(layer.num_outputs):
-            found.add(_PRECISIONS.get(layer.get_output(j).dtype.name))
-    return tuple(sorted(found - {None}))
+            found.add(layer.get_output(j).dtype.name)
+    return tuple(sorted(_PRECISIONS[name] for name in found if name in _PRECISIONS))

@@ -21,8 +21,6 @@ class ActionHeadConfig:
     """Hidden width."""
     blocks: int = 2
     """Residual blocks."""
-    chunk: int = 8
-    """Actions per chunk (p), one per control step."""
 
 
 class ResidualBlock(nn.Module):

@@ -1,4 +1,4 @@
-"""The networks put together: instruction and frame to codes (stage 2), and on to actions (stage 3)."""
+"""The networks together: instruction and frame to codes (stage 2), and on to actions (stage 3)."""
 
 from __future__ import annotations
 

@@ -95,13 +95,18 @@ class HeadInput:
 
 
 class _Normaliser:
-    """``(x - mean) / std`` and back."""
+    """``(x - mean) / std`` and back.
+
+    What overflows becomes infinite without a warning: the session stops on what is not finite.
+    """
 
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         self._mean, self._std = np.array(mean, np.float32), np.array(std, np.float32)
 
     def normalise(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        return (x - self._mean) / self._std
+        with np.errstate(over="ignore"):
+            return (x - self._mean) / self._std
 
     def restore(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        return x * self._std + self._mean
+        with np.errstate(over="ignore"):
+            return x * self._std + self._mean

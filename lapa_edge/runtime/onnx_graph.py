@@ -34,6 +34,12 @@ class OnnxGraph:
             )
         except Exception as error:  # ONNX Runtime raises classes it does not export
             raise BundleError(f"graph {path}", f"ONNX Runtime refuses it ({error})") from error
+        for node in self._session.get_inputs():
+            if node.type not in _DTYPES:
+                kinds = ", ".join(_DTYPES)
+                raise BundleError(
+                    f"graph {path}", f"input {node.name}: expected {kinds}, got {node.type}"
+                )
         self.inputs = {
             node.name: (tuple(node.shape), np.dtype(_DTYPES[node.type]))
             for node in self._session.get_inputs()
@@ -56,5 +62,10 @@ class OnnxGraph:
                 raise RuntimeInputError(
                     name, f"expected {dtype} {list(shape)}, got {got.dtype} {list(got.shape)}"
                 )
-        values = self._session.run(self.outputs, arrays)
+        try:
+            values = self._session.run(self.outputs, arrays)
+        except Exception as error:  # see above
+            raise RuntimeInputError(
+                ", ".join(arrays), f"ONNX Runtime failed on them ({error})"
+            ) from error
         return dict(zip(self.outputs, values, strict=True))

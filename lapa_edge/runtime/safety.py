@@ -32,9 +32,9 @@ class SafetyGate:
     """Turns what the head wants into what the robot may be told."""
 
     def __init__(self, spec: ActionSpec, max_latent_age_s: float) -> None:
-        self._low = np.array(spec.low, np.float32)
-        self._high = np.array(spec.high, np.float32)
-        self._stop = np.array(spec.stop, np.float32)
+        self._low = _round_inwards(spec.low, np.inf)
+        self._high = _round_inwards(spec.high, -np.inf)
+        self._stop = np.clip(np.array(spec.stop, np.float32), self._low, self._high)
         self._max_latent_age_s = max_latent_age_s
 
     def stop(self, reason: str, latent_age_s: float = float("nan")) -> Command:
@@ -59,3 +59,11 @@ class SafetyGate:
             return self.stop("action is not finite", latent_age_s)
         bounded = np.clip(action, self._low, self._high).astype(np.float32)
         return Command(bounded, None, int((bounded != action).sum()), latent_age_s)
+
+
+def _round_inwards(limits: tuple[float, ...], inwards: float) -> NDArray[np.float32]:
+    """Limits as float32, never beyond the float64 they came from: 0.1 would become 0.1 + 1.5e-9."""
+    exact = np.array(limits, np.float64)
+    rounded = exact.astype(np.float32)
+    outside = (rounded - exact) * np.sign(inwards) < 0
+    return np.where(outside, np.nextafter(rounded, np.float32(inwards)), rounded)

@@ -20,10 +20,10 @@ from lapa_edge.data.frame_store import FrameStore
 from lapa_edge.model.action_head import ActionHeadConfig, head_input
 from lapa_edge.model.agent import Agent, InstructedPolicy, no_codebook
 from lapa_edge.model.policy import PolicyConfig
-from lapa_edge.spec import PolicySpec
-from lapa_edge.tokenizer import Tokenizer
+from lapa_edge.spec import FrameSpec, LatentSpec, PolicySpec, TextSpec, TimingSpec
+from lapa_edge.tokenizer import Tokenizer, build_tokenizer
 from lapa_edge.train.batches import augment, frames_to_tensor
-from lapa_edge.train.demos import DemoMoments
+from lapa_edge.train.demos import DemoMoments, spec_from_demos
 from lapa_edge.train.device import pick_device
 from lapa_edge.train.loop import LoopConfig, train
 from lapa_edge.train.run_directory import RunDirectory, load_weights
@@ -71,7 +71,9 @@ def train_actions(
     device = pick_device()
     demos = DemoMoments(config.spec, config.tokenizer, dataset, store, config.moments)
 
-    def loss_function(model: nn.Module, rng: np.random.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss_function(
+        model: nn.Module, rng: np.random.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         agent = model.module if hasattr(model, "module") else model
         batch = demos.sample(rng, config.loop.batch, config.drop_last_action)
         frame = frames_to_tensor(store.all[batch.frame], config.spec.frame, device)
@@ -91,23 +93,49 @@ def train_actions(
 
     run.open(config)
     scales = [("instructed.", config.trunk_rate if pretrained else 1.0)]
-    model = train(f"train actions ({run.root.name})", build, loss_function, config.loop, run, scales)
+    model = train(
+        f"train actions ({run.root.name})", build, loss_function, config.loop, run, scales
+    )
     assert isinstance(model, Agent)
     return model
 
 
-def build_agent(
-    config: ActionsConfig, pretrained: tuple[InstructedPolicy, Tensor] | None
-) -> Agent:
+def actions_config(
+    dataset: Dataset,
+    *,
+    latent: LatentSpec | None,
+    tokenizer: Tokenizer | None,
+    policy: PolicyConfig,
+    head: ActionHeadConfig,
+    timing: TimingSpec,
+    chunk: int,
+    loop: LoopConfig,
+    trunk_rate: float,
+) -> ActionsConfig:
+    """Stage 3 settings for these demos: their normalisation and, from scratch, their words."""
+    words = tokenizer or build_tokenizer(episode.instruction for episode in dataset.episodes)
+    spec = spec_from_demos(
+        dataset,
+        frame=FrameSpec(height=policy.height, width=policy.width),
+        latent=latent,
+        text=TextSpec(max_tokens=words.max_tokens, d=policy.text_dim),
+        timing=timing,
+        context_dim=policy.context_dim,
+        chunk=chunk,
+    )
+    return ActionsConfig(
+        spec=spec, tokenizer=words, policy=policy, head=head, loop=loop, trunk_rate=trunk_rate
+    )
+
+
+def build_agent(config: ActionsConfig, pretrained: tuple[InstructedPolicy, Tensor] | None) -> Agent:
     """The agent of `config`: around the pretrained policy, or with random weights."""
     if pretrained:
         instructed, codebook = pretrained
     else:
         latent, words = config.spec.latent, config.tokenizer
         n, k = (latent.n, latent.k) if latent else (0, 1)
-        instructed = InstructedPolicy(
-            config.policy, n, k, words.vocabulary_size, words.max_tokens
-        )
+        instructed = InstructedPolicy(config.policy, n, k, words.vocabulary_size, words.max_tokens)
         codebook = torch.zeros(latent.k, latent.d) if latent else no_codebook()
     spec = config.spec
     return Agent(instructed, codebook, spec.head_input_dim, spec.head_output_dim, config.head)

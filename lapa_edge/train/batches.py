@@ -1,4 +1,4 @@
-"""Stored frames to normalised tensors, with the same augmentation on frames that belong together."""
+"""Stored frames to normalised tensors; frames that belong together are augmented alike."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def frames_to_tensor(frames: NDArray[np.uint8], spec: FrameSpec, device: torch.d
     return (x.permute(0, 3, 1, 2).float() / 255.0 - mean) / std
 
 
-def augment(images: list[Tensor], rng: np.random.Generator, shift: int, light: float) -> list[Tensor]:
+def augment(
+    images: list[Tensor], rng: np.random.Generator, shift: int, light: float
+) -> list[Tensor]:
     """Shift and relight each sample at random, alike in every tensor of `images`.
 
     Args:

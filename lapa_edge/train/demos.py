@@ -1,4 +1,4 @@
-"""Labelled demos to training moments: a look at the camera, and control steps some time after it."""
+"""Labelled demos to training moments: a look at the camera, and control steps after it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 from lapa_edge.data.episode import Dataset, Episode, RobotSpec
 from lapa_edge.data.frame_store import FrameStore
 from lapa_edge.errors import DataError
-from lapa_edge.spec import ActionSpec, FrameSpec, LatentSpec, PolicySpec, StateSpec, TextSpec, TimingSpec
+from lapa_edge.spec import (
+    ActionSpec,
+    FrameSpec,
+    LatentSpec,
+    PolicySpec,
+    StateSpec,
+    TextSpec,
+    TimingSpec,
+)
 from lapa_edge.tokenizer import Tokenizer
 
 
@@ -77,7 +85,7 @@ class DemoMoments:
         self._last, self._ids = np.concatenate(lasts), np.stack(ids)
 
     def sample(self, rng: np.random.Generator, b: int, drop_last: float) -> Moments:
-        """`b` random looks with `moments` steps each; `drop_last` of the last actions are hidden."""
+        """`b` random looks, `moments` steps each; a share `drop_last` of last actions is hidden."""
         look = rng.integers(len(self._frame), size=b)
         begin, end = self._begin[look, None], self._end[look, None]
         step = rng.integers(begin, end, size=(b, self.moments))  # [b, m]
@@ -142,7 +150,7 @@ def _action_spec(robot: RobotSpec, action: NDArray[np.float32], chunk: int) -> A
     )
 
 
-def _steps(episode: Episode):  # noqa: ANN202
+def _steps(episode: Episode):
     assert episode.steps is not None
     return episode.steps
 

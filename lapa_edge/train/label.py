@@ -42,9 +42,7 @@ def label_video(
     """
     quantizer = config.model.quantizer
     info = LabelInfo(
-        latent=LatentSpec(
-            n=config.model.n, k=quantizer.k, d=quantizer.d, gap_s=config.label_gap_s
-        ),
+        latent=LatentSpec(n=config.model.n, k=quantizer.k, d=quantizer.d, gap_s=config.label_gap_s),
         model_sha256=hashlib.sha256(run.weights.read_bytes()).hexdigest(),
         clips=tuple(store.names),
         clips_per_part=CLIPS_PER_PART,
@@ -58,7 +56,11 @@ def label_video(
             if part_path(root, part).is_file():
                 continue
             clips = info.clips[part * CLIPS_PER_PART : (part + 1) * CLIPS_PER_PART]
-            write_part(root, part, _label_clips(config, model, codebook, store, clips, first, second, info.latent))
+            write_part(
+                root,
+                part,
+                _label_clips(config, model, codebook, store, clips, first, second, info.latent),
+            )
 
 
 def _open(root: Path, info: LabelInfo) -> None:
@@ -93,8 +95,10 @@ def _label_clips(
         chosen.append(here)
     index = np.concatenate(chosen)
     latents = np.concatenate(
-        [np.zeros((0, latent.n, latent.d), np.float32)]
-        + list(_encode(config, model, store, first[index], second[index]))
+        [
+            np.zeros((0, latent.n, latent.d), np.float32),
+            *_encode(config, model, store, first[index], second[index]),
+        ]
     )
     rows = latents.reshape(-1, latent.d)
     codes = _native.nearest_code(rows, codebook)

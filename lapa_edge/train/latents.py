@@ -52,7 +52,9 @@ def train_latents(
     """Train on frame pairs; the finished weights are in `run`."""
     device = pick_device()
 
-    def loss_function(model: nn.Module, rng: np.random.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss_function(
+        model: nn.Module, rng: np.random.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         first_index, second_index = pairs.sample(rng, config.loop.batch)
         first = frames_to_tensor(store.all[first_index], config.frame, device)
         second = frames_to_tensor(store.all[second_index], config.frame, device)

@@ -148,6 +148,6 @@ def _seed_step(seed: int, step: int, process: int) -> np.random.Generator:
 def _log(
     run: RunDirectory, bar: Progress, task: int, step: int, metrics: dict[str, Tensor]
 ) -> None:
-    values = {name: float(value) for name, value in metrics.items()}
+    values = {name: float(value.detach()) for name, value in metrics.items()}
     run.log({"step": step, **values})
     bar.update(task, metrics="  ".join(f"{name} {v:.3g}" for name, v in values.items()))

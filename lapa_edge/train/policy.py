@@ -62,7 +62,9 @@ def train_policy(
     device = pick_device()
     frame_index, ids = _samples(config.tokenizer, dataset, store, labels)
 
-    def loss_function(model: nn.Module, rng: np.random.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss_function(
+        model: nn.Module, rng: np.random.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         chosen = rng.integers(len(frame_index), size=config.loop.batch)
         frame = frames_to_tensor(store.all[frame_index[chosen]], config.frame, device)
         (frame,) = augment([frame], rng, config.shift, config.light)
@@ -72,7 +74,9 @@ def train_policy(
         return loss, {"accuracy": (logits.argmax(-1) == codes).float().mean()}
 
     run.open(config)
-    model = train("train policy", lambda: build_policy(config).to(device), loss_function, config.loop, run)
+    model = train(
+        "train policy", lambda: build_policy(config).to(device), loss_function, config.loop, run
+    )
     assert isinstance(model, InstructedPolicy)
     return model
 

@@ -11,7 +11,6 @@ Nothing is pickled: tensors go to safetensors, the rest to JSON.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any, TypeVar
@@ -66,7 +65,9 @@ class RunDirectory:
         try:
             return msgspec.json.decode(path.read_bytes(), type=kind)
         except msgspec.MsgspecError as error:
-            raise DataError(f"run {self.root}", f"config.json is no {kind.__name__}: {error}") from error
+            raise DataError(
+                f"run {self.root}", f"config.json is no {kind.__name__}: {error}"
+            ) from error
 
     def log(self, record: dict[str, float]) -> None:
         """Append one line of metrics."""
@@ -104,7 +105,7 @@ class RunDirectory:
         """Write the finished weights and drop the checkpoint."""
         staging = self.weights.with_suffix(".new")
         save_file(_contiguous(model.state_dict()), staging)
-        os.replace(staging, self.weights)
+        staging.replace(self.weights)
         shutil.rmtree(self._checkpoint, ignore_errors=True)
 
     def _drop_metrics_after(self, step: int) -> None:
@@ -144,7 +145,7 @@ def write_text(path: Path, text: str) -> None:
     """Write a small file in one rename."""
     staging = path.with_name(path.name + ".new")
     staging.write_text(text)
-    os.replace(staging, path)
+    staging.replace(path)
 
 
 def _contiguous(state: dict[str, Tensor]) -> dict[str, Tensor]:

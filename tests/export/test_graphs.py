@@ -6,7 +6,6 @@ from agents import tiny_agent
 
 from lapa_edge.errors import ConfigError
 from lapa_edge.export.graphs import ACTION_HEAD, POLICY, TEXT_ENCODER, export_graphs
-from lapa_edge.spec import PolicySpec
 
 
 def values(nodes):
@@ -19,10 +18,9 @@ def values(nodes):
     }
 
 
-@pytest.fixture(scope="module")
-def exported():
-    config, agent = tiny_agent()
-    return config.spec, export_graphs(agent, config.spec)
+@pytest.fixture
+def exported(tiny_graphs):
+    return tiny_agent()[0].spec, tiny_graphs
 
 
 def test_every_graph_has_the_static_inputs_and_outputs_of_the_spec(exported):
@@ -58,30 +56,21 @@ def test_graphs_carry_no_paths_and_no_shape_arithmetic(exported):
         assert b"/lapa_edge/" not in data
         assert b"stack_trace" not in data
         model = onnx.load_from_string(data)
-        assert not {"Shape", "NonZero", "Where", "Loop"} & {node.op_type for node in model.graph.node}
+        assert not {"Shape", "NonZero", "Where", "Loop"} & {
+            node.op_type for node in model.graph.node
+        }
 
 
-def test_exporting_twice_gives_the_same_bytes(exported):
-    config, agent = tiny_agent()
-    assert export_graphs(agent, config.spec) == exported[1]
-
-
-def test_a_policy_without_codes_has_only_a_context():
-    config, agent = tiny_agent(n=0)
-    graph = onnx.load_from_string(export_graphs(agent, config.spec)[POLICY]).graph
-    assert [x.name for x in graph.output] == ["context"]
-
-
-def test_exporting_says_nothing_and_leaves_the_agent_in_training_mode(capfd):
+def test_exporting_again_gives_the_same_bytes_says_nothing_and_keeps_training_mode(exported, capfd):
     config, agent = tiny_agent()
     agent.train()
-    export_graphs(agent, config.spec)
+    assert export_graphs(agent, config.spec) == exported[1]
     assert agent.training
     assert capfd.readouterr() == ("", "")
 
 
 def test_an_agent_of_another_size_is_refused_by_name():
     _, agent = tiny_agent(n=3)
-    other: PolicySpec = tiny_agent(n=2)[0].spec
+    other = tiny_agent(n=2)[0].spec
     with pytest.raises(ConfigError, match=r"latent n: expected \[2\] as in the spec, got \[3\]"):
         export_graphs(agent, other)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from bundles import write_tiny_bundle
 
 PACKAGE = Path(__file__).parents[2] / "ros2_ws/src/lapa_edge"
 sys.path[:0] = [str(PACKAGE), str(Path(__file__).parent)]
@@ -26,17 +27,18 @@ def ros_environment():
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
-    """A bundle of three joints and two velocities, 20 Hz looks, 50 Hz commands."""
-    from bundles import write_tiny_bundle
+    """A bundle of three joints and two velocities, 20 Hz looks, 50 Hz commands.
 
-    return write_tiny_bundle(tmp_path_factory.mktemp("ros") / "tiny")
+    Its latents may be 10 s old, so that a test of the node's own watchdogs tests those.
+    """
+    return write_tiny_bundle(tmp_path_factory.mktemp("ros") / "tiny", max_latent_age_s=10.0)
 
 
 @pytest.fixture
 def robot(ros_environment):
     """The other side of the topics: camera, joints, and ears for commands."""
     pytest.importorskip("rclpy", reason="rclpy is missing: pip install ros-jazzy-rclpy ...")
-    from fake_robot import FakeRobot
+    from fake_robot import FakeRobot  # noqa: PLC0415 - it needs rclpy
 
     with FakeRobot() as fake:
         yield fake
@@ -45,7 +47,7 @@ def robot(ros_environment):
 @pytest.fixture
 def start_node(ros_environment):
     """A function that starts the node with parameters; whatever still runs is ended."""
-    from node_process import NodeProcess
+    from node_process import NodeProcess  # noqa: PLC0415 - lies beside this file
 
     started = []
 

@@ -70,6 +70,10 @@ class FakeRobot:
         """Every command so far that is not the stop action."""
         return [action for _, action in self.commands if any(action)]
 
+    def last_move_s(self):
+        """When the last command that is not stop arrived, monotonic seconds."""
+        return max(arrived for arrived, action in self.commands if any(action))
+
     def send_image(self, encoding="rgb8", height=24, width=32):
         """One camera frame of random pixels."""
         channels = 1 if encoding == "mono8" else 3

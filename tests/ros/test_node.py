@@ -1,6 +1,7 @@
 """The running node, message by message."""
 
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -14,8 +15,8 @@ pytest.importorskip(
 pytestmark = pytest.mark.filterwarnings("ignore:module 'sre_:DeprecationWarning")
 
 # Time that a busy shared machine may add to a reaction; on a robot it is one control period.
-MARGIN_S = 0.5
-IMAGE_TIMEOUT_S = 0.2
+MARGIN_S = 0.3
+IMAGE_TIMEOUT_S = STATE_TIMEOUT_S = 0.2
 
 
 @pytest.fixture
@@ -59,23 +60,22 @@ def test_nothing_but_stop_before_the_first_image(robot, start_node, bundle):
 def test_stale_image_stops_the_robot(driving):
     robot, _ = driving
     robot.send_image()
-    sent = robot._node.get_clock().now()
-    robot.run(IMAGE_TIMEOUT_S + MARGIN_S, robot.send_state)
-    assert (robot._node.get_clock().now() - sent).nanoseconds > 0
+    sent_s = time.monotonic()
+    robot.run(1.5, robot.send_state)
+    # The bundle allows latents of 10 s, so it is the image watchdog that answers here.
+    assert robot.last_move_s() - sent_s < IMAGE_TIMEOUT_S + MARGIN_S
+    stops = [arrived for arrived, _ in robot.commands if arrived > robot.last_move_s()]
+    assert len(stops) > 20, "stop must be repeated: a driver may have missed the first"
     robot.commands.clear()
-    robot.run(0.5, robot.send_state)
-    assert len(robot.commands) > 5, "stop must be repeated: a driver may not time out by itself"
-    assert not robot.moves()
     robot.run_until(robot.moves, robot.send_image, robot.send_state)  # and goes on by itself
 
 
 def test_stale_state_stops_the_robot(driving):
     robot, _ = driving
-    robot.run(IMAGE_TIMEOUT_S + MARGIN_S, robot.send_image)
-    robot.commands.clear()
-    robot.run(0.5, robot.send_image)
-    assert len(robot.commands) > 5
-    assert not robot.moves()
+    robot.send_state()
+    sent_s = time.monotonic()
+    robot.run(1.5, robot.send_image)
+    assert robot.last_move_s() - sent_s < STATE_TIMEOUT_S + MARGIN_S
 
 
 def test_nan_state_stops_the_robot(driving):
@@ -84,17 +84,18 @@ def test_nan_state_stops_the_robot(driving):
     def send_nan():
         robot.send_state((0.1, float("nan"), 0.3))
 
-    robot.run(MARGIN_S, robot.send_image, send_nan)
-    robot.commands.clear()
-    robot.run(0.5, robot.send_image, send_nan)
-    assert len(robot.commands) > 5
-    assert not robot.moves()
+    sent_s = time.monotonic()
+    robot.run(1.0, robot.send_image, send_nan)
+    assert robot.last_move_s() - sent_s < MARGIN_S
 
 
 def test_wrong_encoding_is_refused(robot, start_node, bundle):
     process = start_node(model_path=bundle.root, instruction="push left", autostart=True)
-    depth = lambda: robot.send_image("16UC1")  # noqa: E731
-    robot.run_until(lambda: len(robot.commands) > 20, depth, robot.send_state)
+
+    def send_depth():
+        robot.send_image("16UC1")
+
+    robot.run_until(lambda: len(robot.commands) > 20, send_depth, robot.send_state)
     assert not robot.moves()
     assert process.interrupt() == 0
     assert "expected encoding rgb8, bgr8, mono8, got '16UC1'" in process.log

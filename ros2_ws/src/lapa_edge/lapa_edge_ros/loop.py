@@ -142,12 +142,13 @@ class Loop:
         """One inference; a failure stops the robot until a later look succeeds."""
         try:
             self._follow_instruction()
-            self._latent = self._session.look(*frame)
-            self._failure = None
+            latent = self._session.look(*frame)
+            if self._ending.is_set():
+                return  # a look that hung until after the end: nobody listens any more
+            self._report(latent, time.monotonic())
+            self._latent, self._failure = latent, None
         except Exception as error:
             self._failure = f"inference failed: {error}"
-            return
-        self._report(self._latent, time.monotonic())
 
     def _follow_instruction(self) -> None:
         instruction, self._instruction = self._instruction, None
@@ -174,7 +175,10 @@ class Loop:
         while not self._ending.wait(max(0.0, deadline_s - time.monotonic())):
             now_s = time.monotonic()
             command = self.tick(now_s)
-            self._publish(command)
+            try:
+                self._publish(command)
+            except Exception as error:  # the next tick tries again
+                command = self._session.stop(f"command was not published: {error}")
             self.ticks += 1
             self.stops += command.stopped is not None
             if line := self._stop_log.line(command, now_s):

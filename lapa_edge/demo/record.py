@@ -1,0 +1,119 @@
+"""The demo's data: videos without actions in one folder, a handful of labelled demos in another.
+
+video/*.mp4 instructions.csv                            stages 1 and 2 read nothing else
+demos/*.mp4 instructions.csv steps.parquet robot.json   stage 3
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from lapa_edge.data.episode import Steps
+from lapa_edge.data.folder import write_instructions, write_labels
+from lapa_edge.demo.plan import CAMERA_HZ, FIRST_DEMO_SEED, VIDEO_NOISE, Plan
+from lapa_edge.evaluate.metaworld import INSTRUCTIONS, ROBOT, MetaWorld
+from lapa_edge.evaluate.recording import record_clip
+from lapa_edge.progress import progress_bar
+
+CLIPS_PER_JOB = 10
+
+
+@dataclass(frozen=True)
+class ClipJob:
+    """Some clips of one task, recorded one after another in one process."""
+
+    task: str
+    folder: Path
+    seeds: tuple[int, ...]
+    noise: float
+    keep_steps: bool
+
+
+def record(plan: Plan, seed: int, video: Path, demos: Path, processes: int) -> None:
+    """Record what is not there yet; finished folders carry their ``instructions.csv``."""
+    jobs = []
+    if not (video / "instructions.csv").is_file():
+        for task in plan.tasks:
+            seeds = range(seed, seed + plan.videos_per_task)
+            jobs += _jobs(task, video, seeds[::2], 0.0, keep_steps=False)
+            jobs += _jobs(task, video, seeds[1::2], VIDEO_NOISE, keep_steps=False)
+    if not (demos / "instructions.csv").is_file():
+        for task in plan.tasks:
+            first = FIRST_DEMO_SEED + seed
+            seeds = range(first, first + plan.demos_per_task)
+            jobs += _jobs(task, demos, seeds, 0.0, keep_steps=True)
+    if not jobs:
+        return
+    with progress_bar() as bar:
+        task_id = bar.add_task("record clips", total=sum(len(job.seeds) for job in jobs))
+        for count in _run(jobs, processes):
+            bar.advance(task_id, count)
+    write_instructions(video, _texts(video))
+    steps = {path.stem: _read_steps(path) for path in sorted(demos.glob("*.steps"))}
+    write_labels(demos, ROBOT, steps)
+    write_instructions(demos, _texts(demos))
+
+
+def _jobs(
+    task: str, folder: Path, seeds: Sequence[int], noise: float, keep_steps: bool
+) -> list[ClipJob]:
+    folder.mkdir(parents=True, exist_ok=True)
+    return [
+        ClipJob(task, folder, tuple(seeds[i : i + CLIPS_PER_JOB]), noise, keep_steps)
+        for i in range(0, len(seeds), CLIPS_PER_JOB)
+    ]
+
+
+def _run(jobs: Sequence[ClipJob], processes: int) -> Iterator[int]:
+    # spawn: a forked child would share the parent's OpenGL and thread state.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(_record_job, job) for job in jobs]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _record_job(job: ClipJob) -> int:
+    """Record the job's clips that are not there yet; returns how many it stands for."""
+    wanted = [seed for seed in job.seeds if not _clip(job, seed).is_file()]
+    if not wanted:
+        return len(job.seeds)
+    environment = MetaWorld(job.task)
+    try:
+        for seed in wanted:
+            path = _clip(job, seed)
+            staged = path.with_suffix(".part.mp4")
+            steps = record_clip(environment, seed, CAMERA_HZ, job.noise, staged)
+            if job.keep_steps:
+                path.with_suffix(".steps").write_bytes(_encode_steps(steps))
+            staged.rename(path)  # last: a clip that is there is complete
+    finally:
+        environment.close()
+    return len(job.seeds)
+
+
+def _clip(job: ClipJob, seed: int) -> Path:
+    return job.folder / f"{job.task}_{seed:06d}.mp4"
+
+
+def _texts(folder: Path) -> dict[str, str]:
+    return {p.stem: INSTRUCTIONS[p.stem.rsplit("_", 1)[0]] for p in sorted(folder.glob("*.mp4"))}
+
+
+def _encode_steps(steps: Steps) -> bytes:
+    columns = (steps.time_s, steps.state, steps.action)
+    return msgspec.json.encode([column.tolist() for column in columns])
+
+
+def _read_steps(path: Path) -> Steps:
+    columns = msgspec.json.decode(path.read_bytes())
+    return Steps(*(np.array(column) for column in columns), source=str(path))

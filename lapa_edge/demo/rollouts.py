@@ -1,0 +1,53 @@
+"""The closed-loop part of the demo: every job's answer is kept, so a stopped run goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from lapa_edge.demo.plan import FIRST_ROLLOUT_SEED, POLICY_LATENCY_S, Plan
+from lapa_edge.evaluate.evaluation import JobAnswer, RolloutJob, run_jobs
+from lapa_edge.progress import progress_bar
+from lapa_edge.train.run_directory import write_text
+
+
+def roll_out(
+    plan: Plan, seed: int, method: str, bundle: Path, folder: Path, processes: int
+) -> list[JobAnswer]:
+    """Every rollout of one method, from its bundle; answers and videos are kept in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = _jobs(plan, seed, method, bundle, folder)
+    missing = [job for path, job in jobs.items() if not path.is_file()]
+    paths = {job: path for path, job in jobs.items()}
+    with progress_bar() as bar:
+        task_id = bar.add_task(
+            f"rollouts ({method})", total=plan.rollouts_per_task * len(plan.tasks)
+        )
+        bar.advance(task_id, sum(len(j.seeds) for j in jobs.values() if j not in missing))
+        for answer in run_jobs(missing, processes):
+            write_text(paths[answer.job], msgspec.json.encode(answer).decode())
+            bar.advance(task_id, len(answer.episodes))
+    return [msgspec.json.decode(path.read_bytes(), type=JobAnswer) for path in jobs]
+
+
+def video_path(folder: Path, method: str, task: str) -> Path:
+    """Where the video of a task's first rollout lies."""
+    return folder / f"{method}-{task}.mp4"
+
+
+def _jobs(plan: Plan, seed: int, method: str, bundle: Path, folder: Path) -> dict[Path, RolloutJob]:
+    first = FIRST_ROLLOUT_SEED + seed
+    jobs = {}
+    for start in range(0, plan.rollouts_per_task, plan.rollouts_per_job):
+        stop = min(start + plan.rollouts_per_job, plan.rollouts_per_task)
+        for task in plan.tasks:
+            jobs[folder / f"{method}-{task}-{start:03d}.json"] = RolloutJob(
+                bundle=str(bundle),
+                environment="metaworld",
+                task=task,
+                seeds=tuple(range(first + start, first + stop)),
+                latency_s=POLICY_LATENCY_S,
+                video="" if start else str(video_path(folder, method, task)),
+            )
+    return jobs

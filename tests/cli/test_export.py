@@ -1,0 +1,100 @@
+"""``lapa-export`` from a run on disk to a bundle, and from a bundle to engines."""
+
+import json
+
+import numpy as np
+import pytest
+from agents import write_tiny_run
+from bundles import write_tiny_bundle
+
+from lapa_edge.artifact import load_bundle
+from lapa_edge.cli.command import run_command
+from lapa_edge.cli.export import ExportFlags, export
+from lapa_edge.data.video import write_video
+from lapa_edge.export import bundle as bundle_module
+from lapa_edge.export import tensorrt_api
+from lapa_edge.export.parity import LIMITS, Limit
+
+
+def run(*arguments):
+    return run_command(export, ExportFlags, "lapa-export", "", [str(x) for x in arguments])
+
+
+@pytest.fixture(scope="module")
+def tiny_run(tmp_path_factory):
+    return write_tiny_run(tmp_path_factory.mktemp("run") / "actions").root
+
+
+def test_a_run_becomes_a_bundle_that_passed_and_says_on_what(tiny_run, tmp_path, capsys):
+    out = tmp_path / "bundle"
+    assert run(tiny_run, "--out", out, "--observations", 5, "--seed", 3) == 0
+    bundle = load_bundle(out)
+    parity = json.loads(bundle.path("parity.json").read_text())
+    assert parity["observations"] == 5
+    assert bundle.manifest.provenance["run"] == "actions"
+    assert "seed 3: no data was given" in bundle.manifest.provenance["compared_on"]
+    captured = capsys.readouterr()
+    assert "policy.onnx" in captured.out
+    assert "no --data" in captured.err and "parity passed" in captured.err
+
+
+def test_with_data_the_bundle_is_compared_on_its_frames(tiny_run, tmp_path, capsys):
+    (tmp_path / "clips").mkdir()
+    shades = (np.full((32, 48, 3), 30 * i, np.uint8) for i in range(6))
+    write_video(tmp_path / "clips" / "a.mp4", shades, 10.0)
+    assert run(tiny_run, "--out", tmp_path / "b", "--data", tmp_path / "clips") == 0
+    captured = capsys.readouterr()
+    assert "parity passed on 6 frames from 1 clip of clips" in captured.err
+    assert "no --data" not in captured.err
+
+
+def test_failed_parity_exits_1_and_publishes_nothing(tiny_run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(LIMITS, "context_max_abs", Limit(None, -1.0, "nothing can pass this one"))
+    out = tmp_path / "bundle"
+    assert run(tiny_run, "--out", out, "--observations", 2) == 1
+    assert "context_max_abs is" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_engines_are_added_to_a_bundle_in_place(tmp_path, capsys):
+    pytest.importorskip("tensorrt_rtx_bindings", reason="NO ENGINE IS BUILT: no TensorRT for RTX")
+    root = write_tiny_bundle(tmp_path / "bundle").root
+    assert run(root, "--target", "trt", "--board", "agx-orin", "--builder", "tensorrt-rtx") == 0
+    assert "engines/sm86/policy.engine.json" in load_bundle(root).manifest.files
+    captured = capsys.readouterr()
+    assert "engines/sm86/action_head.engine" in captured.out
+    assert "stands in for the 8.7 of Jetson AGX Orin" in captured.err
+
+
+def test_no_tensorrt_exits_1_with_the_pip_command(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(tensorrt_api, "_import", lambda name: None)
+    root = write_tiny_bundle(tmp_path / "bundle").root
+    assert run(root, "--target", "trt") == 1
+    assert "pip install 'lapa-edge[trt-rtx]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--target", "onnx"), "for engines add --target trt"),
+        (("--target", "trt", "--out", "elsewhere"), "a bundle is extended in place"),
+        (("--target", "trt", "--board", "toaster"), "one of: agx-orin"),
+    ],
+)
+def test_flags_that_do_not_go_together_exit_1(tmp_path, capsys, flags, message):
+    root = write_tiny_bundle(tmp_path / "bundle").root
+    assert run(root, *flags) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_an_unfinished_run_and_a_bad_place_are_refused_before_any_export(
+    tiny_run, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(bundle_module, "export_graphs", None)
+    assert run(tmp_path / "nowhere") == 1
+    assert "no config.json" in capsys.readouterr().err
+    (tmp_path / "notes.txt").touch()
+    assert run(tiny_run, "--out", tmp_path) == 1
+    assert "is not a bundle" in capsys.readouterr().err
+    assert run(tiny_run, "--observations", 0) == 1
+    assert "--observations: expected at least 1" in capsys.readouterr().err

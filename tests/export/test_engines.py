@@ -1,0 +1,176 @@
+"""Engines and their sidecars. The builds are real where a TensorRT is installed."""
+
+from pathlib import Path
+
+import msgspec
+import onnx
+import pytest
+from bundles import write_tiny_bundle
+from onnx import TensorProto, helper
+
+from lapa_edge.artifact import extend_bundle, load_bundle
+from lapa_edge.errors import BundleError, ConfigError, LapaError, MissingDependencyError
+from lapa_edge.export import tensorrt_api
+from lapa_edge.export.board import board_names, read_board
+from lapa_edge.export.engines import build_engines, choose_capability, describe_build
+from lapa_edge.export.sidecar import Host, Sidecar, check_engine
+from lapa_edge.export.tensorrt_api import Builder, build_engine, find_builder
+
+BOARDS = ["agx-orin", "h200", "orin-nano", "orin-nx", "rtx", "thor"]
+
+
+@pytest.fixture(scope="module")
+def rtx():
+    return_to = "pip install 'lapa-edge[trt-rtx]'"
+    pytest.importorskip("tensorrt_rtx_bindings", reason=f"NO ENGINE IS BUILT: {return_to}")
+    return find_builder("tensorrt-rtx")
+
+
+@pytest.fixture(scope="module")
+def with_engines(rtx, checked_bundle, tmp_path_factory):
+    root = tmp_path_factory.mktemp("engines") / "bundle"
+    files = {name: checked_bundle.path(name).read_bytes() for name in checked_bundle.manifest.files}
+    return build_engines(write_copy(root, checked_bundle, files), "orin-nano", rtx)
+
+
+def write_copy(root, bundle, files):
+    for name, data in {
+        **files,
+        "manifest.json": (bundle.root / "manifest.json").read_bytes(),
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data)
+    return load_bundle(root)
+
+
+def test_the_exported_graphs_build_without_a_gpu_and_say_what_they_stand_in_for(with_engines, rtx):
+    for graph in ("policy", "action_head"):
+        engine = with_engines.path(f"engines/sm86/{graph}.engine")
+        assert engine.stat().st_size > 1000
+        raw = with_engines.path(f"engines/sm86/{graph}.engine.json").read_bytes()
+        sidecar = msgspec.json.decode(raw, type=Sidecar)
+        assert (sidecar.board, sidecar.stand_in) == ("orin-nano", True)
+        assert sidecar.compute_capability == "8.6"
+        assert (sidecar.builder, sidecar.builder_version) == (rtx.name, rtx.version)
+        assert sidecar.onnx_sha256 == with_engines.manifest.files[f"{graph}.onnx"].sha256
+        assert sidecar.precisions == ("fp32",)
+    assert "parity.json" in with_engines.manifest.files
+
+
+def test_an_engine_is_given_out_only_to_the_machine_it_was_built_for(with_engines, rtx):
+    fits = Host(rtx.name, rtx.version, "8.6")
+    path = check_engine(with_engines, "sm86", "policy", fits)
+    assert path == with_engines.path("engines/sm86/policy.engine")
+    for host, both_sides in (
+        (
+            Host("tensorrt", "10.3.0", "8.6"),
+            f"for {rtx.name} {rtx.version}, here is tensorrt 10.3.0",
+        ),
+        (Host(rtx.name, rtx.version, "8.7"), "for 8.6, here is 8.7"),
+        (Host(rtx.name, rtx.version, None), "for 8.6, here is no GPU"),
+    ):
+        with pytest.raises(BundleError) as caught:
+            check_engine(with_engines, "sm86", "policy", host)
+        assert both_sides in str(caught.value)
+        assert "--target trt --board orin-nano" in str(caught.value)
+
+
+def test_an_engine_of_another_graph_is_refused(with_engines, rtx, tmp_path):
+    sidecar = with_engines.path("engines/sm86/policy.engine.json").read_bytes()
+    bundle = write_tiny_bundle(tmp_path / "bundle")
+    name = "engines/sm86/policy.engine"
+    bundle = extend_bundle(bundle, {name: b"never read", f"{name}.json": sidecar})
+    with pytest.raises(BundleError, match=r"graph policy\.onnx: it was built for"):
+        check_engine(bundle, "sm86", "policy", Host(rtx.name, rtx.version, "8.6"))
+
+
+def test_a_damaged_sidecar_and_a_missing_engine_are_named(tmp_path):
+    bundle = write_tiny_bundle(tmp_path / "bundle")
+    host = Host("tensorrt", "10.3", "8.7")
+    with pytest.raises(BundleError, match="has no file"):
+        check_engine(bundle, "orin-nano", "policy", host)
+    name = "engines/orin-nano/policy.engine"
+    bundle = extend_bundle(bundle, {name: b"x", f"{name}.json": b"{}"})
+    with pytest.raises(BundleError, match="its sidecar is damaged"):
+        check_engine(bundle, "orin-nano", "policy", host)
+
+
+def test_fp8_is_refused_for_orin_before_building(rtx):
+    graph = fp8_graph()
+    orin = read_board("orin-nano").precisions
+    with pytest.raises(
+        ConfigError, match=r"it computes in fp8, the target in fp32, fp16, bf16, int8"
+    ):
+        build_engine(rtx, graph, "policy.onnx", "8.6", orin)
+    built = build_engine(rtx, graph, "policy.onnx", "8.9", read_board("rtx").precisions)
+    assert "fp8" in built.precisions
+
+
+def test_a_graph_tensorrt_cannot_read_fails_in_its_words(rtx):
+    with pytest.raises(LapaError, match=r"policy\.onnx: tensorrt-rtx .* cannot read it"):
+        build_engine(rtx, b"no graph", "policy.onnx", "8.6", ("fp32",))
+
+
+def test_a_board_that_cannot_be_built_for_here_is_refused(rtx):
+    with pytest.raises(ConfigError, match=r"needs compute capability 9\.0, .* on the board itself"):
+        choose_capability(read_board("h200"), rtx)
+    assert choose_capability(read_board("rtx"), rtx) == ("8.9", False)
+    assert "stands in for the 8.7" in describe_build(read_board("orin-nx"), rtx, "8.6", True)
+
+
+def test_no_tensorrt_says_how_to_get_one(monkeypatch):
+    monkeypatch.setattr(tensorrt_api, "_import", lambda name: None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'lapa-edge\[trt-rtx\]'"):
+        find_builder()
+
+
+def test_full_tensorrt_builds_for_the_gpu_that_answers_and_no_other(monkeypatch):
+    full = Builder(onnx, "tensorrt", "10.3.0", "12.6")
+    monkeypatch.setattr(tensorrt_api, "gpu_capability", lambda: "8.7")
+    assert choose_capability(read_board("orin-nano"), full) == ("8.7", False)
+    with pytest.raises(ConfigError, match=r"builds here for 8\.7"):
+        choose_capability(read_board("thor"), full)
+    monkeypatch.setattr(tensorrt_api, "gpu_capability", lambda: None)
+    with pytest.raises(ConfigError, match="no GPU answers"):
+        choose_capability(read_board("orin-nano"), full)
+
+
+def test_every_recipe_parses_and_orin_has_no_fp8():
+    assert board_names() == BOARDS
+    for name in BOARDS:
+        board = read_board(name)
+        assert ("fp8" in board.precisions) == (float(board.compute_capability) >= 8.9)
+
+
+def test_an_unknown_board_lists_the_known_ones_and_a_file_is_read(tmp_path):
+    with pytest.raises(ConfigError, match="one of: agx-orin, h200, orin-nano"):
+        read_board("orin")
+    mine = tmp_path / "mine.toml"
+    mine.write_text('name = "mine"\n')
+    with pytest.raises(ConfigError, match="missing required field"):
+        read_board(str(mine))
+    recipe = Path(tensorrt_api.__file__).parents[2] / "export" / "boards" / "rtx.toml"
+    if recipe.is_file():
+        mine.write_text(recipe.read_text().replace('"8.9"', '"12.0"'))
+        assert read_board(str(mine)).compute_capability == "12.0"
+
+
+def fp8_graph() -> bytes:
+    """x -> quantize to FP8 and back -> MatMul."""
+    weight = helper.make_tensor("w", TensorProto.FLOAT, [16, 16], [0.5] * 256)
+    scale = helper.make_tensor("s", TensorProto.FLOAT, [], [0.1])
+    zero = helper.make_tensor("z", TensorProto.FLOAT8E4M3FN, [], b"\x00", raw=True)
+    nodes = []
+    for source in ("x", "w"):
+        nodes.append(helper.make_node("QuantizeLinear", [source, "s", "z"], [f"{source}_q"]))
+        nodes.append(
+            helper.make_node("DequantizeLinear", [f"{source}_q", "s", "z"], [f"{source}_d"])
+        )
+    nodes.append(helper.make_node("MatMul", ["x_d", "w_d"], ["y"]))
+    shape = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes, "fp8", [shape("x", 1, [1, 16])], [shape("y", 1, [1, 16])], [weight, scale, zero]
+    )
+    model = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 19)])
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
