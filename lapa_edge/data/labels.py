@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -107,7 +108,7 @@ def read_labels(root: Path) -> Labels:
     )
 
 
-def _matrix(column: pa.ChunkedArray, dtype: type) -> NDArray[np.generic]:
+def _matrix(column: pa.ChunkedArray, dtype: type) -> NDArray[Any]:
     return column.combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(dtype)
 
 

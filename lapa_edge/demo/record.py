@@ -115,5 +115,5 @@ def _encode_steps(steps: Steps) -> bytes:
 
 
 def _read_steps(path: Path) -> Steps:
-    columns = msgspec.json.decode(path.read_bytes())
-    return Steps(*(np.array(column) for column in columns), source=str(path))
+    time_s, state, action = map(np.array, msgspec.json.decode(path.read_bytes()))
+    return Steps(time_s, state, action, source=str(path))

@@ -38,11 +38,13 @@ class PolicyConfig:
 class LatentPolicy(nn.Module):
     """Frame ``[b, 3, h, w]`` and text ``[b, text_dim]`` to code logits and context.
 
-    ``n`` learned queries read one code each, all in one pass; one more reads the context. With
-    ``n = 0`` there is no plan, only the context: the network the Scratch baseline trains.
+    ``n`` learned queries read one code each, all in one pass; one more reads the context, from
+    which stage 2 also predicts the latent before quantization, ``latent_dim = n * d`` floats: what
+    the codes round away serves an action head best (LAOM, arXiv 2502.00379). With ``n = 0`` there
+    is no plan, only the context: the network that the Scratch baseline trains.
     """
 
-    def __init__(self, config: PolicyConfig, n: int, k: int) -> None:
+    def __init__(self, config: PolicyConfig, n: int, k: int, latent_dim: int = 0) -> None:
         super().__init__()
         self.config, self.n = config, n
         self.stem = PatchStem(config.height, config.width, config.patch, config.d)
@@ -52,6 +54,8 @@ class LatentPolicy(nn.Module):
         self.norm = nn.LayerNorm(config.d)
         self.to_logits = nn.Linear(config.d, k)
         self.to_context = nn.Linear(config.d, config.context_dim)
+        # Trains the context in stage 2; the robot never runs it.
+        self.to_latent = nn.Linear(config.context_dim, latent_dim) if latent_dim else None
 
     def forward(self, frame: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
         """Code logits ``[b, n, k]`` and context ``[b, context_dim]``, bounded to (-1, 1)."""

@@ -25,7 +25,7 @@ from lapa_edge.tokenizer import Tokenizer, build_tokenizer
 from lapa_edge.train.batches import augment, frames_to_tensor
 from lapa_edge.train.demos import DemoMoments, spec_from_demos
 from lapa_edge.train.device import pick_device
-from lapa_edge.train.loop import LoopConfig, train
+from lapa_edge.train.loop import LoopConfig, train, unwrap
 from lapa_edge.train.run_directory import RunDirectory, load_weights
 
 
@@ -74,11 +74,10 @@ def train_actions(
     def loss_function(
         model: nn.Module, rng: np.random.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        agent = model.module if hasattr(model, "module") else model
         batch = demos.sample(rng, config.loop.batch, config.drop_last_action)
         frame = frames_to_tensor(store.all[batch.frame], config.spec.frame, device)
         (frame,) = augment([frame], rng, config.shift, config.light)
-        _, latent, context = agent.look(frame, torch.from_numpy(batch.ids).to(device))
+        _, latent, context = unwrap(model).look(frame, torch.from_numpy(batch.ids).to(device))
         x = head_input(
             latent.repeat_interleave(config.moments, 0),
             context.repeat_interleave(config.moments, 0),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lapa_edge.data.episode import Dataset, Episode, RobotSpec
+from lapa_edge.data.episode import Dataset, Episode, RobotSpec, Steps
 from lapa_edge.data.frame_store import FrameStore
 from lapa_edge.errors import DataError
 from lapa_edge.spec import (
@@ -51,7 +51,9 @@ class DemoMoments:
     ) -> None:
         self.spec, self.moments = spec, moments
         self.action_dim = len(spec.action.names)
-        looks: list[tuple[int, int, int]] = []  # store frame, first and last step it may serve
+        # Per look: frame in the store, first step it may serve, one past the last, episode.
+        looks: list[tuple[int, int, int, int]] = []
+        taken: list[float] = []
         stamps, states, actions, lasts, ids = [], [], [], [], []
         steps_before = 0
         for number, episode in enumerate(dataset.episodes):
@@ -61,11 +63,10 @@ class DemoMoments:
             begin = np.searchsorted(time_s, taken_s - 1e-6)
             end = np.searchsorted(time_s, taken_s + spec.timing.max_latent_age_s + 1e-6)
             offset = store.offset(episode.name)
-            looks += [
-                (offset + i, steps_before + b, steps_before + e, number, taken_s[i])
-                for i, (b, e) in enumerate(zip(begin, end, strict=True))
-                if e > b
-            ]
+            for i in np.flatnonzero(end > begin):
+                first, last = steps_before + begin[i], steps_before + end[i]
+                looks.append((offset + int(i), int(first), int(last), number))
+                taken.append(float(taken_s[i]))
             stamps.append(time_s)
             states.append(_normalise(episode.steps.state, spec.state.mean, spec.state.std))
             action = _normalise(episode.steps.action, spec.action.mean, spec.action.std)
@@ -79,7 +80,7 @@ class DemoMoments:
         self._frame, self._begin, self._end, self._episode = (
             np.array([look[i] for look in looks], dtype=np.int64) for i in range(4)
         )
-        self._taken_s = np.array([look[4] for look in looks])
+        self._taken_s = np.array(taken)
         self._time_s = np.concatenate(stamps)
         self._state, self._chunk = np.concatenate(states), np.concatenate(actions)
         self._last, self._ids = np.concatenate(lasts), np.stack(ids)
@@ -150,7 +151,7 @@ def _action_spec(robot: RobotSpec, action: NDArray[np.float32], chunk: int) -> A
     )
 
 
-def _steps(episode: Episode):
+def _steps(episode: Episode) -> Steps:
     assert episode.steps is not None
     return episode.steps
 

@@ -10,11 +10,12 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 from torch import Tensor, nn
 
 from lapa_edge.progress import progress_bar
@@ -104,6 +105,11 @@ def train(
     return model.eval()
 
 
+def unwrap(model: nn.Module) -> Any:
+    """The model itself, without what distributed training wraps around it."""
+    return getattr(model, "module", model)
+
+
 def _finished(model: nn.Module, run: RunDirectory) -> nn.Module:
     load_weights(model, run.weights)
     return model.eval()
@@ -146,7 +152,7 @@ def _seed_step(seed: int, step: int, process: int) -> np.random.Generator:
 
 
 def _log(
-    run: RunDirectory, bar: Progress, task: int, step: int, metrics: dict[str, Tensor]
+    run: RunDirectory, bar: Progress, task: TaskID, step: int, metrics: dict[str, Tensor]
 ) -> None:
     values = {name: float(value.detach()) for name, value in metrics.items()}
     run.log({"step": step, **values})

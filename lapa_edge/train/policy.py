@@ -24,7 +24,7 @@ from lapa_edge.spec import FrameSpec, LatentSpec
 from lapa_edge.tokenizer import Tokenizer, build_tokenizer
 from lapa_edge.train.batches import augment, frames_to_tensor
 from lapa_edge.train.device import pick_device
-from lapa_edge.train.loop import LoopConfig, train
+from lapa_edge.train.loop import LoopConfig, train, unwrap
 from lapa_edge.train.run_directory import RunDirectory, load_weights
 
 
@@ -40,6 +40,8 @@ class PolicyTrainingConfig:
     """The network."""
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=600))
     """The training loop."""
+    latent_weight: float = 1.0
+    """Weight of predicting the latent before quantization from the context."""
     shift: int = 4
     """Augmentation: largest random shift, pixels."""
     light: float = 0.1
@@ -61,6 +63,8 @@ def train_policy(
     """Train on every labelled frame; the finished weights are in `run`."""
     device = pick_device()
     frame_index, ids = _samples(config.tokenizer, dataset, store, labels)
+    flat = labels.latents.reshape(len(labels.frame), -1)
+    latents = (flat - flat.mean(0)) / flat.std(0).clip(1e-6)  # [m, n * d]
 
     def loss_function(
         model: nn.Module, rng: np.random.Generator
@@ -69,9 +73,14 @@ def train_policy(
         frame = frames_to_tensor(store.all[frame_index[chosen]], config.frame, device)
         (frame,) = augment([frame], rng, config.shift, config.light)
         codes = torch.from_numpy(labels.codes[chosen].astype(np.int64)).to(device)
-        logits, _ = model(frame, torch.from_numpy(ids[chosen]).to(device))
-        loss = F.cross_entropy(logits.flatten(0, 1), codes.flatten())
-        return loss, {"accuracy": (logits.argmax(-1) == codes).float().mean()}
+        logits, context = model(frame, torch.from_numpy(ids[chosen]).to(device))
+        on_codes = F.cross_entropy(logits.flatten(0, 1), codes.flatten())
+        plan = unwrap(model).policy.to_latent(context)
+        on_latents = F.smooth_l1_loss(plan, torch.from_numpy(latents[chosen]).to(device))
+        return on_codes + config.latent_weight * on_latents, {
+            "latent": on_latents,
+            "accuracy": (logits.argmax(-1) == codes).float().mean(),
+        }
 
     run.open(config)
     model = train(
@@ -93,7 +102,12 @@ def build_policy(config: PolicyTrainingConfig) -> InstructedPolicy:
     """The untrained network of `config`."""
     words = config.tokenizer
     return InstructedPolicy(
-        config.model, config.latent.n, config.latent.k, words.vocabulary_size, words.max_tokens
+        config.model,
+        config.latent.n,
+        config.latent.k,
+        words.vocabulary_size,
+        words.max_tokens,
+        config.latent.n * config.latent.d,
     )
 
 
@@ -122,6 +136,7 @@ def _samples(
             "give the --data that was labelled",
         )  # fmt: skip
     clips, inverse = np.unique(labels.clip, return_inverse=True)
-    offsets = np.array([store.offset(clip) for clip in clips])
+    offsets = np.array([store.offset(clip) for clip in clips], dtype=np.int64)
     ids = np.stack([by_name[clip] for clip in clips])
-    return offsets[inverse] + labels.frame, ids[inverse]
+    frame_index: NDArray[np.int64] = offsets[inverse] + labels.frame
+    return frame_index, ids[inverse]

@@ -38,7 +38,7 @@ def bundle(tmp_path_factory):
 def robot(ros_environment):
     """The other side of the topics: camera, joints, and ears for commands."""
     pytest.importorskip("rclpy", reason="rclpy is missing: pip install ros-jazzy-rclpy ...")
-    from fake_robot import FakeRobot  # noqa: PLC0415 - it needs rclpy
+    from fake_robot import FakeRobot
 
     with FakeRobot() as fake:
         yield fake
@@ -47,7 +47,7 @@ def robot(ros_environment):
 @pytest.fixture
 def start_node(ros_environment):
     """A function that starts the node with parameters; whatever still runs is ended."""
-    from node_process import NodeProcess  # noqa: PLC0415 - lies beside this file
+    from node_process import NodeProcess
 
     started = []
 
