@@ -134,7 +134,9 @@ def build_agent(config: ActionsConfig, pretrained: tuple[InstructedPolicy, Tenso
     else:
         latent, words = config.spec.latent, config.tokenizer
         n, k = (latent.n, latent.k) if latent else (0, 1)
-        instructed = InstructedPolicy(config.policy, n, k, words.vocabulary_size, words.max_tokens)
+        instructed = InstructedPolicy(
+            config.policy, n, k, words.vocabulary_size, words.max_tokens, config.spec.latent_dim
+        )
         codebook = torch.zeros(latent.k, latent.d) if latent else no_codebook()
     spec = config.spec
     return Agent(instructed, codebook, spec.head_input_dim, spec.head_output_dim, config.head)

@@ -16,7 +16,8 @@ def frames_to_tensor(frames: NDArray[np.uint8], spec: FrameSpec, device: torch.d
 
     The same arithmetic as `lapa_edge._native.preprocess_frame` on the robot.
     """
-    x = torch.from_numpy(np.ascontiguousarray(frames)).to(device)
+    # A view of the frame store is read-only, which torch does not take.
+    x = torch.from_numpy(np.require(frames, requirements=["C", "W"])).to(device)
     mean = torch.tensor(spec.mean, device=device).view(1, 3, 1, 1)
     std = torch.tensor(spec.std, device=device).view(1, 3, 1, 1)
     return (x.permute(0, 3, 1, 2).float() / 255.0 - mean) / std
