@@ -49,7 +49,7 @@ _HEAD = {
 }
 LIMITS = {
     "image_max_abs": Limit(None, 1e-5, "the same resize; only dividing by std may round apart"),
-    "context_max_abs": Limit(None, 1e-4, "bounded by tanh to (-1, 1), after every trunk layer"),
+    "context_max_abs": Limit(None, 1e-4, "normalised latents, of order 1, after every trunk layer"),
     "code_match_percent": Limit(99.0, None, "ties may fall either way; one in a hundred is many"),
     "mismatch_margin_max": Limit(None, 1e-3, "a code may only flip where two logits are as one"),
     **{

@@ -14,17 +14,11 @@ class InstructedPolicy(nn.Module):
     """Latent policy with its own instruction encoder: what stage 2 trains."""
 
     def __init__(
-        self,
-        config: PolicyConfig,
-        n: int,
-        k: int,
-        vocabulary_size: int,
-        max_tokens: int,
-        latent_dim: int = 0,
+        self, config: PolicyConfig, n: int, k: int, vocabulary_size: int, max_tokens: int
     ) -> None:
         super().__init__()
         self.text = TextEncoder(vocabulary_size, max_tokens, config.text_dim)
-        self.policy = LatentPolicy(config, n, k, latent_dim)
+        self.policy = LatentPolicy(config, n, k)
 
     def forward(self, frame: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Code logits ``[b, n, k]`` and context of frames ``[b, 3, h, w]`` and token ids."""

@@ -43,6 +43,8 @@ class LatentActionConfig:
     """Decoder blocks."""
     n: int = 4
     """Codes per latent action."""
+    action_dim: int = 0
+    """Actions predicted from the latent by a joint linear head; 0 where no demos are at hand."""
     quantizer: QuantizerConfig = field(default_factory=QuantizerConfig)
     """How latents become codes."""
 
@@ -74,6 +76,8 @@ class LatentActionModel(nn.Module):
         self.decoder = nn.ModuleList(
             Block(config.d, config.heads) for _ in range(config.decoder_layers)
         )
+        flat = config.n * config.quantizer.d
+        self.to_action = nn.Linear(flat, config.action_dim) if config.action_dim else None
         self.to_pixels = nn.Sequential(
             nn.LayerNorm(config.d), nn.Linear(config.d, 3 * config.patch**2)
         )

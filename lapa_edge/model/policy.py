@@ -31,20 +31,20 @@ class PolicyConfig:
     """Trunk blocks."""
     text_dim: int = 64
     """Width of the instruction's embedding."""
-    context_dim: int = 64
-    """Width of the context vector handed to the action head."""
+    context_dim: int = 128
+    """Width of the context vector handed to the action head; ``n * d`` of the latent space."""
 
 
 class LatentPolicy(nn.Module):
     """Frame ``[b, 3, h, w]`` and text ``[b, text_dim]`` to code logits and context.
 
-    ``n`` learned queries read one code each, all in one pass; one more reads the context, from
-    which stage 2 also predicts the latent before quantization, ``latent_dim = n * d`` floats: what
-    the codes round away serves an action head best (LAOM, arXiv 2502.00379). With ``n = 0`` there
-    is no plan, only the context: the network that the Scratch baseline trains.
+    ``n`` learned queries read one code each, all in one pass; one more reads the context. Stage 2
+    teaches the context to be the latent *before* quantization: what the codes round away serves
+    an action head best (LAOM, arXiv 2502.00379). With ``n = 0`` there is no plan, only the
+    context: the network that the Scratch baseline trains.
     """
 
-    def __init__(self, config: PolicyConfig, n: int, k: int, latent_dim: int = 0) -> None:
+    def __init__(self, config: PolicyConfig, n: int, k: int) -> None:
         super().__init__()
         self.config, self.n = config, n
         self.stem = PatchStem(config.height, config.width, config.patch, config.d)
@@ -53,16 +53,16 @@ class LatentPolicy(nn.Module):
         self.trunk = nn.ModuleList(Block(config.d, config.heads) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.d)
         self.to_logits = nn.Linear(config.d, k)
-        self.to_context = nn.Linear(config.d, config.context_dim)
-        # Trains the context in stage 2; the robot never runs it.
-        self.to_latent = nn.Linear(config.context_dim, latent_dim) if latent_dim else None
+        self.to_context = nn.Sequential(
+            nn.Linear(config.d, config.d), nn.GELU(), nn.Linear(config.d, config.context_dim)
+        )
 
     def forward(self, frame: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
-        """Code logits ``[b, n, k]`` and context ``[b, context_dim]``, bounded to (-1, 1)."""
+        """Code logits ``[b, n, k]`` and context ``[b, context_dim]``."""
         words = self.from_text(text)[:, None]  # [b, 1, d]
         # The words are added to every token: the trunk is shallow, and need not route them.
         x = torch.cat([self.stem(frame), self.query.expand(len(frame), -1, -1)], dim=1) + words
         for block in self.trunk:
             x = block(x)
         read = self.norm(x[:, -(self.n + 1) :])  # [b, n + 1, d]
-        return self.to_logits(read[:, : self.n]), torch.tanh(self.to_context(read[:, self.n]))
+        return self.to_logits(read[:, : self.n]), self.to_context(read[:, self.n])

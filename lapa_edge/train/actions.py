@@ -25,7 +25,7 @@ from lapa_edge.tokenizer import Tokenizer, build_tokenizer
 from lapa_edge.train.batches import augment, frames_to_tensor
 from lapa_edge.train.demos import DemoMoments, spec_from_demos
 from lapa_edge.train.device import pick_device
-from lapa_edge.train.loop import LoopConfig, train, unwrap
+from lapa_edge.train.loop import LoopConfig, Losses, train, unwrap
 from lapa_edge.train.run_directory import RunDirectory, load_weights
 
 
@@ -43,10 +43,12 @@ class ActionsConfig:
     """The action head."""
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=600))
     """The training loop."""
-    trunk_rate: float = 0.3
-    """Learning rate of a pretrained trunk, as a share of the head's."""
+    trunk_rate: float = 0.0
+    """Learning rate of a pretrained trunk, as a share of the head's; 0 freezes it."""
     moments: int = 8
     """Control steps trained per frame looked at, with different latent ages."""
+    state_noise: float = 0.0
+    """Standard deviation of noise on the normalised state, so that the head leans on the latent."""
     drop_last_action: float = 0.5
     """Share of samples whose last action is hidden, so that the head does not just repeat it."""
     shift: int = 4
@@ -71,24 +73,27 @@ def train_actions(
     device = pick_device()
     demos = DemoMoments(config.spec, config.tokenizer, dataset, store, config.moments)
 
-    def loss_function(
-        model: nn.Module, rng: np.random.Generator
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss_function(model: nn.Module, rng: np.random.Generator) -> Losses:
         batch = demos.sample(rng, config.loop.batch, config.drop_last_action)
+        state = batch.state + config.state_noise * rng.standard_normal(
+            batch.state.shape, np.float32
+        )
         frame = frames_to_tensor(store.all[batch.frame], config.spec.frame, device)
         (frame,) = augment([frame], rng, config.shift, config.light)
         _, latent, context = unwrap(model).look(frame, torch.from_numpy(batch.ids).to(device))
         x = head_input(
             latent.repeat_interleave(config.moments, 0),
             context.repeat_interleave(config.moments, 0),
-            *(torch.from_numpy(part).to(device) for part in (batch.state, batch.last, batch.age)),
+            *(torch.from_numpy(part).to(device) for part in (state, batch.last, batch.age)),
         )
         wanted = torch.from_numpy(batch.chunk).to(device)
         error = (model(x) - wanted).abs()
         return error.mean(), {"first_step": error[:, : demos.action_dim].mean()}
 
     def build() -> nn.Module:
-        return build_agent(config, pretrained).to(device)
+        agent = build_agent(config, pretrained).to(device)
+        agent.instructed.requires_grad_(pretrained is None or config.trunk_rate > 0)
+        return agent
 
     run.open(config)
     scales = [("instructed.", config.trunk_rate if pretrained else 1.0)]
@@ -134,9 +139,7 @@ def build_agent(config: ActionsConfig, pretrained: tuple[InstructedPolicy, Tenso
     else:
         latent, words = config.spec.latent, config.tokenizer
         n, k = (latent.n, latent.k) if latent else (0, 1)
-        instructed = InstructedPolicy(
-            config.policy, n, k, words.vocabulary_size, words.max_tokens, config.spec.latent_dim
-        )
+        instructed = InstructedPolicy(config.policy, n, k, words.vocabulary_size, words.max_tokens)
         codebook = torch.zeros(latent.k, latent.d) if latent else no_codebook()
     spec = config.spec
     return Agent(instructed, codebook, spec.head_input_dim, spec.head_output_dim, config.head)

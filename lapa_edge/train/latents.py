@@ -6,16 +6,21 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from lapa_edge.data.frame_store import FrameStore
 from lapa_edge.data.pairs import FramePairs
 from lapa_edge.model.latent_action import LatentActionConfig, LatentActionModel
 from lapa_edge.spec import FrameSpec
+from lapa_edge.train.action_pairs import ActionPairs
 from lapa_edge.train.batches import augment, frames_to_tensor
 from lapa_edge.train.device import pick_device
-from lapa_edge.train.loop import LoopConfig, train
+from lapa_edge.train.loop import LoopConfig, Losses, train, unwrap
 from lapa_edge.train.run_directory import RunDirectory, load_weights
+
+Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,11 @@ class LatentsConfig:
     motion_weight: float = 4.0
     """Extra weight of the pixels that change between the two frames; 0 is plain MSE."""
 
+    action_batch: int = 16
+    """Labelled pairs per step for the joint action head, where demos are given."""
+    action_weight: float = 1.0
+    """Weight of the joint action head's loss."""
+
     @property
     def label_gap_s(self) -> float:
         """The gap that codes are written for, seconds."""
@@ -46,19 +56,39 @@ class LatentsConfig:
         return FrameSpec(height=self.model.height, width=self.model.width)
 
 
+@dataclass(frozen=True)
+class LabelledPairs:
+    """The few labelled demos that stage 1 may learn from, with the frames they index."""
+
+    pairs: ActionPairs
+    store: FrameStore
+
+
 def train_latents(
-    config: LatentsConfig, store: FrameStore, pairs: FramePairs, run: RunDirectory
+    config: LatentsConfig,
+    store: FrameStore,
+    pairs: FramePairs,
+    run: RunDirectory,
+    labelled: LabelledPairs | None = None,
 ) -> LatentActionModel:
-    """Train on frame pairs; the finished weights are in `run`."""
+    """Train on frame pairs; the finished weights are in `run`.
+
+    Args:
+        config: its ``model.action_dim`` is the demos' where `labelled` is given, else 0.
+        store, pairs: the video.
+        run: where it goes.
+        labelled: demos for the joint action head.
+    """
     device = pick_device()
 
-    def loss_function(
-        model: nn.Module, rng: np.random.Generator
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        first_index, second_index = pairs.sample(rng, config.loop.batch)
-        first = frames_to_tensor(store.all[first_index], config.frame, device)
-        second = frames_to_tensor(store.all[second_index], config.frame, device)
-        first, second = augment([first, second], rng, config.shift, config.light)
+    def load(
+        frames: FrameStore, index: tuple[Indices, Indices], rng: np.random.Generator
+    ) -> list[Tensor]:
+        pair = [frames_to_tensor(frames.all[i], config.frame, device) for i in index]
+        return augment(pair, rng, config.shift, config.light)
+
+    def loss_function(model: nn.Module, rng: np.random.Generator) -> Losses:
+        first, second = load(store, pairs.sample(rng, config.loop.batch), rng)
         predicted, quantized = model(first, second)
         squared = (predicted - second).square()
         loss = (squared * motion_weights(first, second, config.motion_weight)).mean()
@@ -68,21 +98,45 @@ def train_latents(
                 "gain": 1 - squared.mean() / copied.clamp_min(1e-8),
                 **code_usage(quantized.codes, config.model.quantizer.k),
             }
+        if labelled:
+            *index, action = labelled.pairs.sample(rng, config.action_batch)
+            pair = load(labelled.store, (index[0], index[1]), rng)
+            on_actions = action_loss(unwrap(model), pair, torch.from_numpy(action).to(device))
+            loss = loss + config.action_weight * on_actions
+            metrics["action"] = on_actions.detach()
         return loss + quantized.loss, metrics
 
     run.open(config)
     model = train(
-        "train latents", lambda: LatentActionModel(config.model).to(device), loss_function,
-        config.loop, run,
-    )  # fmt: skip
+        "train latents",
+        lambda: LatentActionModel(config.model).to(device),
+        loss_function,
+        config.loop,
+        run,
+    )
     assert isinstance(model, LatentActionModel)
     return model
+
+
+def action_loss(model: LatentActionModel, pair: list[Tensor], action: Tensor) -> Tensor:
+    """Mean squared error of the joint head, on the latent and on its codes alike.
+
+    The codes get their gradient straight through, so they too learn to tell actions apart.
+    """
+    assert model.to_action is not None
+    latents = model.encode(*pair)
+    chosen = model.quantizer.codebook[model.quantizer.nearest(latents)]
+    quantized = latents + (chosen - latents).detach()
+    return (
+        F.mse_loss(model.to_action(latents.flatten(1)), action)
+        + F.mse_loss(model.to_action(quantized.flatten(1)), action)
+    ) / 2
 
 
 def motion_weights(first: Tensor, second: Tensor, weight: float) -> Tensor:
     """Loss weights ``[b, 1, h, w]``: 1 where nothing moves, up to ``1 + weight`` where it does."""
     change = (second - first).abs().mean(1, keepdim=True)
-    moved = torch.nn.functional.avg_pool2d(change, 5, stride=1, padding=2)
+    moved = F.avg_pool2d(change, 5, stride=1, padding=2)
     return 1 + weight * (moved * 4).clamp(max=1.0)
 
 

@@ -46,7 +46,8 @@ class LoopConfig:
     """Seed of the weights and of every batch."""
 
 
-LossFunction = Callable[[nn.Module, np.random.Generator], tuple[Tensor, dict[str, Tensor]]]
+Losses = tuple[Tensor, dict[str, Tensor]]
+LossFunction = Callable[[nn.Module, np.random.Generator], Losses]
 
 
 def train(

@@ -6,12 +6,12 @@ section 3.2). No robot is involved yet.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
 from lapa_edge.data.episode import Dataset
@@ -24,7 +24,7 @@ from lapa_edge.spec import FrameSpec, LatentSpec
 from lapa_edge.tokenizer import Tokenizer, build_tokenizer
 from lapa_edge.train.batches import augment, frames_to_tensor
 from lapa_edge.train.device import pick_device
-from lapa_edge.train.loop import LoopConfig, train, unwrap
+from lapa_edge.train.loop import LoopConfig, Losses, train
 from lapa_edge.train.run_directory import RunDirectory, load_weights
 
 
@@ -66,17 +66,14 @@ def train_policy(
     flat = labels.latents.reshape(len(labels.frame), -1)
     latents = (flat - flat.mean(0)) / flat.std(0).clip(1e-6)  # [m, n * d]
 
-    def loss_function(
-        model: nn.Module, rng: np.random.Generator
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss_function(model: nn.Module, rng: np.random.Generator) -> Losses:
         chosen = rng.integers(len(frame_index), size=config.loop.batch)
         frame = frames_to_tensor(store.all[frame_index[chosen]], config.frame, device)
         (frame,) = augment([frame], rng, config.shift, config.light)
         codes = torch.from_numpy(labels.codes[chosen].astype(np.int64)).to(device)
         logits, context = model(frame, torch.from_numpy(ids[chosen]).to(device))
         on_codes = F.cross_entropy(logits.flatten(0, 1), codes.flatten())
-        plan = unwrap(model).policy.to_latent(context)
-        on_latents = F.smooth_l1_loss(plan, torch.from_numpy(latents[chosen]).to(device))
+        on_latents = F.smooth_l1_loss(context, torch.from_numpy(latents[chosen]).to(device))
         return on_codes + config.latent_weight * on_latents, {
             "latent": on_latents,
             "accuracy": (logits.argmax(-1) == codes).float().mean(),
@@ -93,7 +90,8 @@ def train_policy(
 def policy_config(
     dataset: Dataset, labels: Labels, model: PolicyConfig, loop: LoopConfig
 ) -> PolicyTrainingConfig:
-    """Stage 2 settings for this video: its words, the labels' latent space."""
+    """Stage 2 settings for this video: its words, and a context as wide as the latent space."""
+    model = replace(model, context_dim=labels.latent.n * labels.latent.d)
     words = build_tokenizer(episode.instruction for episode in dataset.episodes)
     return PolicyTrainingConfig(latent=labels.latent, tokenizer=words, model=model, loop=loop)
 
@@ -102,12 +100,7 @@ def build_policy(config: PolicyTrainingConfig) -> InstructedPolicy:
     """The untrained network of `config`."""
     words = config.tokenizer
     return InstructedPolicy(
-        config.model,
-        config.latent.n,
-        config.latent.k,
-        words.vocabulary_size,
-        words.max_tokens,
-        config.latent.n * config.latent.d,
+        config.model, config.latent.n, config.latent.k, words.vocabulary_size, words.max_tokens
     )
 
 
