@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,9 +25,9 @@ class DemoFlags:
     """Simulators at a time."""
 
 
-def main() -> None:
+def main() -> int:
     """Entry point of ``lapa-demo``."""
-    sys.exit(run_command(demo, DemoFlags, "lapa-demo", DemoFlags.__doc__ or ""))
+    return run_command(demo, DemoFlags, "lapa-demo", DemoFlags.__doc__ or "")
 
 
 def demo(flags: DemoFlags) -> None:

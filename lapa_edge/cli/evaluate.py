@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -43,9 +42,9 @@ class EvaluateFlags:
     """Folder for a video of each task's first rollout."""
 
 
-def main() -> None:
+def main() -> int:
     """Entry point of ``lapa-eval``."""
-    sys.exit(run_command(evaluate, EvaluateFlags, "lapa-eval", EvaluateFlags.__doc__ or ""))
+    return run_command(evaluate, EvaluateFlags, "lapa-eval", EvaluateFlags.__doc__ or "")
 
 
 def evaluate(flags: EvaluateFlags) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,9 +25,9 @@ class LabelFlags:
     """Where decoded frames are kept."""
 
 
-def main() -> None:
+def main() -> int:
     """Entry point of ``lapa-label``."""
-    sys.exit(run_command(label, LabelFlags, "lapa-label", LabelFlags.__doc__ or ""))
+    return run_command(label, LabelFlags, "lapa-label", LabelFlags.__doc__ or "")
 
 
 def label(flags: LabelFlags) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -50,7 +49,9 @@ class DataFlags:
 class Latents(DataFlags):
     """Stage 1: learn latent actions from video without actions."""
 
-    gap_s: tuple[float, ...] = (0.3, 0.4, 0.5)
+    demos: Path | None = None
+    """Labelled demos, if there are any yet: a joint action head draws the latents to actions."""
+    gap_s: tuple[float, ...] = (0.2, 0.3, 0.4)
     """Times between the two frames of a pair, seconds; the middle one is used for labels."""
     n: int = 4
     """Codes per latent action."""
@@ -88,8 +89,8 @@ class Actions(DataFlags):
     """Rate at which the policy will look at the camera, Hz."""
     max_latent_age_s: float = 0.4
     """Oldest latent the head must cope with, seconds; past it the robot stops."""
-    trunk_rate: float = 0.3
-    """Learning rate of the pretrained trunk, as a share of the head's."""
+    trunk_rate: float = 0.0
+    """Learning rate of the pretrained trunk, as a share of the head's; 0 freezes it."""
 
 
 Stage = (
@@ -99,15 +100,13 @@ Stage = (
 )
 
 
-def main() -> None:
+def main() -> int:
     """Entry point of ``lapa-train``."""
-    sys.exit(
-        run_command(
-            train,
-            Stage,  # type: ignore[arg-type]
-            "lapa-train",
-            "Train one stage: latents (video), policy (video and codes), actions (demos).",
-        )
+    return run_command(
+        train,
+        Stage,  # type: ignore[arg-type]
+        "lapa-train",
+        "Train one stage: latents (video), policy (video and codes), actions (demos).",
     )
 
 
@@ -124,9 +123,12 @@ def train(flags: Latents | Policy | Actions) -> None:
 def _train_latents(flags: Latents) -> None:
     from dataclasses import replace
 
+    from lapa_edge.data.dataset import read_dataset
     from lapa_edge.data.pairs import FramePairs
     from lapa_edge.model.quantizer import QuantizerConfig
-    from lapa_edge.train.latents import LatentsConfig, train_latents
+    from lapa_edge.spec import FrameSpec
+    from lapa_edge.train.frames import open_frames
+    from lapa_edge.train.latents import LatentsConfig, labelled_pairs, train_latents
     from lapa_edge.train.presets import PRESETS
     from lapa_edge.train.run_directory import RunDirectory
 
@@ -135,12 +137,19 @@ def _train_latents(flags: Latents) -> None:
         n=flags.n,
         quantizer=QuantizerConfig(kind=flags.quantizer, k=flags.k),
     )
+    labelled = None
+    if flags.demos:
+        demos = read_dataset(flags.demos).labelled
+        frame = FrameSpec(height=model.height, width=model.width)
+        labelled = labelled_pairs(demos, open_frames(demos, frame, flags.cache), flags.gap_s)
+        model = replace(model, action_dim=labelled.pairs.action_dim)
     config = LatentsConfig(
         model=model, loop=_loop(flags), gap_s=flags.gap_s, motion_weight=flags.motion_weight
     )
-    dataset, store = _open(flags, config.frame)
+    dataset = _read(flags)
+    store = _frames(flags, dataset, config.frame)
     pairs = FramePairs(store, config.gap_s, dataset.fps)
-    train_latents(config, store, pairs, RunDirectory(flags.out))
+    train_latents(config, store, pairs, RunDirectory(flags.out), labelled)
 
 
 def _train_policy(flags: Policy) -> None:
@@ -210,8 +219,3 @@ def _frames(flags: DataFlags, dataset: Dataset, frame: FrameSpec) -> FrameStore:
     from lapa_edge.train.frames import open_frames
 
     return open_frames(dataset, frame, flags.cache)
-
-
-def _open(flags: DataFlags, frame: FrameSpec) -> tuple[Dataset, FrameStore]:
-    dataset = _read(flags)
-    return dataset, _frames(flags, dataset, frame)

@@ -35,7 +35,7 @@ from lapa_edge.runtime.profile import describe_machine, measure_latency
 from lapa_edge.train.actions import ActionsConfig, actions_config, read_agent, train_actions
 from lapa_edge.train.frames import open_frames
 from lapa_edge.train.label import label_video
-from lapa_edge.train.latents import LatentsConfig, read_latent_model, train_latents
+from lapa_edge.train.latents import LatentsConfig, labelled_pairs, read_latent_model, train_latents
 from lapa_edge.train.loop import LoopConfig
 from lapa_edge.train.policy import policy_config, read_policy, train_policy
 from lapa_edge.train.presets import PRESETS
@@ -67,7 +67,7 @@ class Demo:
                 record(self.plan, self.seed, *folders, self.processes)
         video, demos = read_dataset(self.root / "video"), read_dataset(self.root / "demos")
         with self.stages.run("train latents"):
-            self._train_latents(video)
+            self._train_latents(video, demos)
         with self.stages.run("label"):
             labels = self._label(video)
         with self.stages.run("train policy"):
@@ -92,12 +92,15 @@ class Demo:
         with self.stages.run("report"):
             return self._report(video, labels, answers)
 
-    def _train_latents(self, video: Dataset) -> None:
+    def _train_latents(self, video: Dataset, demos: Dataset) -> None:
+        gap_s = LatentsConfig.gap_s
+        labelled = labelled_pairs(demos, self._frames(demos), gap_s)
+        model = replace(self.preset.latents, action_dim=labelled.pairs.action_dim)
         loop = self._loop(self.plan.latent_steps, self.plan.latent_batch)
-        config = LatentsConfig(model=self.preset.latents, loop=loop)
+        config = LatentsConfig(model=model, loop=loop, gap_s=gap_s)
         store = self._frames(video)
         pairs = FramePairs(store, config.gap_s, video.fps)
-        train_latents(config, store, pairs, self.latents)
+        train_latents(config, store, pairs, self.latents, labelled)
 
     def _label(self, video: Dataset) -> Labels:
         config, model = read_latent_model(self.latents)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lapa_edge.data.episode import Dataset
 from lapa_edge.data.frame_store import FrameStore
 from lapa_edge.data.pairs import FramePairs
 from lapa_edge.model.latent_action import LatentActionConfig, LatentActionModel
@@ -31,7 +32,7 @@ class LatentsConfig:
     """The network."""
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=600))
     """The training loop."""
-    gap_s: tuple[float, ...] = (0.3, 0.4, 0.5)
+    gap_s: tuple[float, ...] = (0.2, 0.3, 0.4)
     """Times between the two frames, seconds; one is drawn per pair. The middle one labels."""
     shift: int = 4
     """Augmentation: largest random shift, pixels."""
@@ -62,6 +63,11 @@ class LabelledPairs:
 
     pairs: ActionPairs
     store: FrameStore
+
+
+def labelled_pairs(demos: Dataset, store: FrameStore, gap_s: tuple[float, ...]) -> LabelledPairs:
+    """The joint action head's data: labelled episodes and their frames."""
+    return LabelledPairs(ActionPairs(demos, store, gap_s), store)
 
 
 def train_latents(

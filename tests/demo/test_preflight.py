@@ -30,6 +30,6 @@ def test_a_full_disk_is_named_before_anything_is_written(
 ) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 9, 1))
-    with pytest.raises(DataError, match="expected 2 GB of free disk, found 0.0 GB"):
+    with pytest.raises(DataError, match=r"expected 2 GB of free disk, found 0\.0 GB"):
         check_out(tmp_path / "demo", seed=0, quick=False)
     assert not (tmp_path / "demo" / "demo.json").exists()

@@ -16,10 +16,10 @@ from lapa_edge.runtime.profile import Latency, describe_machine
 
 def result(solved: int, torch_imported: bool = False) -> MethodResult:
     job = RolloutJob(bundle="b", environment="e", task="t", seeds=(), latency_s=0.05)
-    episodes = [Episode(seed=i, success=i < solved, steps=10, latent_age_s=[0.1]) for i in range(40)]
-    answer = JobAnswer(
-        job=job, instruction="go", episodes=episodes, torch_imported=torch_imported
-    )
+    episodes = [
+        Episode(seed=i, success=i < solved, steps=10, latent_age_s=[0.1]) for i in range(40)
+    ]
+    answer = JobAnswer(job=job, instruction="go", episodes=episodes, torch_imported=torch_imported)
     return summarise([answer])
 
 
@@ -46,7 +46,12 @@ def report(lapa: int, scratch: int) -> Report:
 
 @pytest.mark.parametrize(
     ("lapa", "scratch", "expected"),
-    [(36, 12, "helped"), (12, 36, "hurt"), (20, 19, "No difference can be told"), (0, 0, "No diff")],
+    [
+        (36, 12, "helped"),
+        (12, 36, "hurt"),
+        (20, 19, "No difference can be told"),
+        (0, 0, "No diff"),
+    ],
 )
 def test_the_verdict_follows_the_interval(lapa: int, scratch: int, expected: str) -> None:
     assert expected in verdict(report(lapa, scratch))

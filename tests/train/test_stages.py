@@ -132,7 +132,10 @@ def test_a_run_does_not_go_on_with_other_settings(
 def test_training_predicts_more_than_a_copy_of_the_frame(
     folder: Path, store: FrameStore, tmp_path: Path
 ) -> None:
-    longer = replace(LATENTS, loop=replace(LOOP, steps=250, batch=16, learning_rate=3e-3, checkpoint_every_s=60.0))
+    longer = replace(
+        LATENTS,
+        loop=replace(LOOP, steps=250, batch=16, learning_rate=3e-3, checkpoint_every_s=60.0),
+    )
     first, *_, last = metrics(latents_run(folder, store, tmp_path, longer))
     assert last["loss"] < first["loss"]
     assert last["gain"] > 0

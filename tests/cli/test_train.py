@@ -1,0 +1,100 @@
+"""The commands of the three stages, as a user types them, over real files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from clips import write_clips
+
+from lapa_edge.cli.command import run_command
+from lapa_edge.cli.label import LabelFlags, label
+from lapa_edge.cli.train import Stage, train
+
+SHORT = ["--preset", "debug", "--steps", "4", "--batch", "4"]
+
+
+def lapa_train(*arguments: str) -> int:
+    return run_command(train, Stage, "lapa-train", "", arguments)
+
+
+def lapa_label(*arguments: str) -> int:
+    return run_command(label, LabelFlags, "lapa-label", "", arguments)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    return str(write_clips(tmp_path / "clips", 4, labelled=True))
+
+
+def test_the_readmes_commands_lead_from_video_to_an_agent(folder: str, tmp_path: Path) -> None:
+    run = {name: str(tmp_path / name) for name in ("latents", "labels", "policy", "actions")}
+    cache = ["--cache", str(tmp_path / "cache")]
+    stage = [*SHORT, *cache, "--data", folder]
+    assert lapa_train("latents", *stage, "--demos", folder, "--out", run["latents"]) == 0
+    assert (
+        lapa_label("--run", run["latents"], "--data", folder, "--out", run["labels"], *cache) == 0
+    )
+    assert lapa_train("policy", *stage, "--labels", run["labels"], "--out", run["policy"]) == 0
+    grounded = ["--latents", run["latents"], "--policy", run["policy"], "--out", run["actions"]]
+    assert lapa_train("actions", *stage, *grounded) == 0
+    assert (tmp_path / "actions" / "model.safetensors").is_file()
+    scratch = str(tmp_path / "scratch")
+    assert lapa_train("actions", *stage, "--scratch", "--out", scratch) == 0
+
+
+def refusal(capsys: pytest.CaptureFixture[str]) -> str:
+    lines = [line for line in capsys.readouterr().err.splitlines() if ": error: " in line]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_a_folder_without_videos_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lapa_train("latents", "--data", str(tmp_path), "--out", str(tmp_path / "run")) == 1
+    assert "mp4" in refusal(capsys)
+    assert not (tmp_path / "run").exists()
+
+
+def test_actions_without_stages_before_them_say_what_is_missing(
+    folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lapa_train("actions", "--data", folder, "--out", str(tmp_path / "run")) == 1
+    assert "expected --latents RUN and --policy RUN, or --scratch" in refusal(capsys)
+
+
+def test_labels_that_do_not_exist_name_the_command_that_writes_them(
+    folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = str(tmp_path / "nowhere")
+    out = str(tmp_path / "run")
+    assert lapa_train("policy", "--data", folder, "--labels", missing, "--out", out) == 1
+    assert "run lapa-label" in refusal(capsys)
+
+
+def test_real_clips_train_with_the_same_commands(shared_data: Path, tmp_path: Path) -> None:
+    latents = str(tmp_path / "latents")
+    cache = ["--cache", str(tmp_path / "cache")]
+    data = str(shared_data / "bridge_v2_clips")
+    assert lapa_train("latents", *SHORT, *cache, "--data", data, "--out", latents) == 0
+    labels = str(tmp_path / "labels")
+    assert lapa_label("--run", latents, "--data", data, "--out", labels, *cache) == 0
+    out = str(tmp_path / "policy")
+    stage = [*SHORT, *cache, "--data", data, "--labels", labels, "--out", out]
+    assert lapa_train("policy", *stage) == 0
+
+
+@pytest.mark.parametrize("command", ["train", "label", "evaluate", "export", "profile", "demo"])
+def test_help_needs_no_heavy_library(command: str) -> None:
+    code = (
+        f"import sys; sys.argv = ['lapa', '--help']\n"
+        f"from lapa_edge.cli.{command} import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'av', 'onnxruntime', 'mujoco', 'pyarrow'} & sys.modules.keys()\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
