@@ -36,25 +36,26 @@ def draw_codes(
     clips: Sequence[str],
     path: Path,
 ) -> None:
-    """One row per clip: its first frame, then that frame decoded under the commonest sequences.
+    """One row per clip: a frame, then that frame decoded under the commonest code sequences.
 
-    Every second row shows where each decoded frame differs from the first, four times amplified.
+    Every second row shows where each decoded frame differs from the frame, doubled.
     """
     device = pick_device()
     counts = Counter(map(tuple, labels.codes.tolist())).most_common(COLUMNS)
     codes = torch.tensor([sequence for sequence, _ in counts], device=device)  # [c, n]
     vectors = model.quantizer.codebook[codes]  # [c, n, d]
     total = len(labels.codes)
-    titles = ["first frame"] + [
+    titles = ["frame"] + [
         f"{' '.join(map(str, sequence))}  {count / total:.0%}" for sequence, count in counts
     ]
     rows = [_captions(titles)]
     for clip in clips:
-        original = np.array(store.frames(clip)[:1])
+        # A quarter into the clip the arm is on its way, and in the picture.
+        original = np.array(store.frames(clip)[store.count(clip) // 4][None])
         first = frames_to_tensor(original, frame, device).expand(len(counts), -1, -1, -1)
         decoded = _to_pictures(model.decode(first, vectors), frame)
         change = decoded.astype(np.int16) - original.astype(np.int16)
-        amplified = np.clip(128 + 4 * change, 0, 255).astype(np.uint8)
+        amplified = np.clip(128 + 2 * change, 0, 255).astype(np.uint8)
         rows.append(_row([original[0], *decoded]))
         rows.append(_row([np.full_like(original[0], 128), *amplified]))
     Image.fromarray(np.concatenate(rows)).save(path)

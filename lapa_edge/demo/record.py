@@ -41,12 +41,13 @@ def record(plan: Plan, seed: int, video: Path, demos: Path, processes: int) -> N
     jobs = []
     if not (video / "instructions.csv").is_file():
         for task in plan.tasks:
-            seeds = range(seed, seed + plan.videos_per_task)
+            first = plan.first_seed(task, seed)
+            seeds = range(first, first + plan.videos_per_task)
             jobs += _jobs(task, video, seeds[::2], 0.0, keep_steps=False)
             jobs += _jobs(task, video, seeds[1::2], VIDEO_NOISE, keep_steps=False)
     if not (demos / "instructions.csv").is_file():
         for task in plan.tasks:
-            first = FIRST_DEMO_SEED + seed
+            first = FIRST_DEMO_SEED + plan.first_seed(task, seed)
             seeds = range(first, first + plan.demos_per_task)
             jobs += _jobs(task, demos, seeds, 0.0, keep_steps=True)
     if not jobs:

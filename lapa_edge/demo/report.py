@@ -97,8 +97,8 @@ def _page(report: Report) -> str:
             "<h2>Success</h2>", _table(success),
             "<video src='rollouts.mp4' controls loop muted autoplay></video>",
             "<h2>What each code does</h2>",
-            "<p>The first frame of three clips, decoded under the commonest code sequences; below "
-            "each, the change it makes, four times amplified.</p><img src='codes.png'>",
+            "<p>A frame of three clips, decoded under the commonest code sequences; below "
+            "each, the change it makes, doubled around grey.</p><img src='codes.png'>",
             f"<p>{usage.active} of {usage.k} codes used, perplexity {usage.perplexity:.2f}, "
             f"{usage.sequences} different sequences over {usage.frames} frames.</p>",
             _table(codes),

@@ -37,11 +37,11 @@ def video_path(folder: Path, method: str, task: str) -> Path:
 
 
 def _jobs(plan: Plan, seed: int, method: str, bundle: Path, folder: Path) -> dict[Path, RolloutJob]:
-    first = FIRST_ROLLOUT_SEED + seed
     jobs = {}
     for start in range(0, plan.rollouts_per_task, plan.rollouts_per_job):
         stop = min(start + plan.rollouts_per_job, plan.rollouts_per_task)
         for task in plan.tasks:
+            first = FIRST_ROLLOUT_SEED + plan.first_seed(task, seed)
             jobs[folder / f"{method}-{task}-{start:03d}.json"] = RolloutJob(
                 bundle=str(bundle),
                 environment="metaworld",

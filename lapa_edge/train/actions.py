@@ -47,8 +47,6 @@ class ActionsConfig:
     """Learning rate of a pretrained trunk, as a share of the head's; 0 freezes it."""
     moments: int = 8
     """Control steps trained per frame looked at, with different latent ages."""
-    state_noise: float = 0.0
-    """Standard deviation of noise on the normalised state, so that the head leans on the latent."""
     drop_last_action: float = 0.5
     """Share of samples whose last action is hidden, so that the head does not just repeat it."""
     shift: int = 4
@@ -75,16 +73,13 @@ def train_actions(
 
     def loss_function(model: nn.Module, rng: np.random.Generator) -> Losses:
         batch = demos.sample(rng, config.loop.batch, config.drop_last_action)
-        state = batch.state + config.state_noise * rng.standard_normal(
-            batch.state.shape, np.float32
-        )
         frame = frames_to_tensor(store.all[batch.frame], config.spec.frame, device)
         (frame,) = augment([frame], rng, config.shift, config.light)
         _, latent, context = unwrap(model).look(frame, torch.from_numpy(batch.ids).to(device))
         x = head_input(
             latent.repeat_interleave(config.moments, 0),
             context.repeat_interleave(config.moments, 0),
-            *(torch.from_numpy(part).to(device) for part in (state, batch.last, batch.age)),
+            *(torch.from_numpy(part).to(device) for part in (batch.state, batch.last, batch.age)),
         )
         wanted = torch.from_numpy(batch.chunk).to(device)
         error = (model(x) - wanted).abs()

@@ -73,7 +73,8 @@ def train(
     """
     torch.manual_seed(config.seed)
     accelerator = Accelerator()
-    model = build_model()
+    # Frames come as rows of RGB pixels; convolutions are a fifth faster when they stay so.
+    model = build_model().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if run.finished:
         return _finished(model, run)
     optimizer = _optimizer(model, config, learning_rate_scales)
