@@ -20,17 +20,23 @@ command -v "$python" > /dev/null || fail "no $python; install Python 3.10 or new
 # Debian's packages, each with the check that says whether it is missing.
 missing=()
 command -v g++ > /dev/null || command -v clang++ > /dev/null || missing+=(g++)
-"$python" -c 'import ensurepip, venv' 2> /dev/null || missing+=(python3-venv)
+name=$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
+"$python" -c 'import ensurepip, venv' 2> /dev/null || missing+=("$name-venv")
 "$python" -c 'import pathlib, sys, sysconfig
 sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").is_file())' \
-    || missing+=(python3-dev)
-has_library() { ldconfig -p 2> /dev/null | grep -q "$1"; }
+    || missing+=("$name-dev")
+# Read once, and not through a pipe: grep -q would end it early and fail the pipe. On Debian
+# ldconfig is not on everybody's PATH.
+libraries=$(PATH="$PATH:/usr/sbin:/sbin" ldconfig -p 2> /dev/null || true)
+has_library() { [[ $libraries == *"$1"* ]]; }
 case $extra in
     demo | test)
         has_library libEGL.so.1 || missing+=(libegl1)
-        has_library libEGL_mesa.so.0 || has_library libEGL_nvidia.so.0 || missing+=(libegl-mesa0)
         has_library libGL.so.1 || missing+=(libgl1)
-        ls /usr/lib/*/dri/swrast_dri.so > /dev/null 2>&1 || missing+=(libgl1-mesa-dri)
+        if ! has_library libEGL_nvidia.so.0; then # then Mesa draws, in software where it must
+            has_library libEGL_mesa.so.0 || missing+=(libegl-mesa0)
+            dpkg -s libgl1-mesa-dri > /dev/null 2>&1 || missing+=(libgl1-mesa-dri)
+        fi
         ;;
 esac
 if [ ${#missing[@]} -gt 0 ]; then
@@ -46,9 +52,11 @@ if [ ${#missing[@]} -gt 0 ]; then
         || fail "could not install; run: sudo $install"
 fi
 
-[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+"$venv/bin/python" -m pip --version > /dev/null 2>&1 || "$python" -m venv --clear "$venv"
 echo "setup: installing lapa-edge[$extra] into $venv (a few minutes the first time)"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt ".[$extra]"
+# The build's own environment is pinned too.
+export PIP_CONSTRAINT="$PWD/constraints.txt" PIP_BUILD_CONSTRAINT="$PWD/constraints.txt"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check ".[$extra]"
 
 if [ $# -gt 0 ]; then
     PATH="$(cd "$venv/bin" && pwd):$PATH" exec "$@"

@@ -3,7 +3,7 @@
     0    done
     1    refused: one line on stderr says what, why, and what to do
     2    a flag that does not exist or does not parse (tyro)
-    130  stopped with Ctrl-C; the same command goes on where it stopped
+    130  stopped with Ctrl-C; finished work is kept
 
 Commands import their heavy modules inside the function they pass here, so that ``--help`` needs
 only the base dependencies and answers at once.
@@ -29,10 +29,10 @@ REFUSED, STOPPED = 1, 130
 
 # Which extra of the package brings a module that is not installed.
 _EXTRAS = {
-    "train": ("torch", "accelerate", "av", "pyarrow", "matplotlib"),
+    "train": ("torch", "accelerate", "av", "pyarrow"),
     "export": ("onnx", "onnxscript"),
     "trt-rtx": ("tensorrt_rtx_bindings", "tensorrt_rtx_libs"),
-    "demo": ("metaworld", "mujoco", "gymnasium"),
+    "demo": ("metaworld", "mujoco", "gymnasium", "PIL"),
 }
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _USERS_FILES = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
@@ -62,7 +62,7 @@ def run_command(
     try:
         function(config)
     except KeyboardInterrupt:
-        print("stopped; run the same command again to go on", file=sys.stderr)
+        print("stopped; finished work is kept, run the same command again", file=sys.stderr)
         return STOPPED
     except (LapaError, ImportError, OSError) as error:
         line = explain(error)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lapa_edge.cli.command import run_command
+from lapa_edge.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,13 @@ def demo(flags: DemoFlags) -> None:
     from lapa_edge.demo.plan import FULL, QUICK
     from lapa_edge.demo.preflight import check_out, check_rendering
 
-    check_out(flags.out, flags.seed, flags.quick)
+    if flags.seed < 0 or flags.processes < 1:
+        raise ConfigError(
+            "--seed and --processes",
+            f"expected 0 or more and 1 or more, got {flags.seed} and {flags.processes}",
+        )
     check_rendering()
+    check_out(flags.out, flags.seed, flags.quick)
     from lapa_edge.demo.pipeline import Demo
 
     plan = QUICK if flags.quick else FULL

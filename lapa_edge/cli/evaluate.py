@@ -68,6 +68,11 @@ def evaluate(flags: EvaluateFlags) -> None:
     for name in ("episodes", "processes"):
         if getattr(flags, name) < 1:
             raise ConfigError(f"--{name}", f"expected at least 1, got {getattr(flags, name)}")
+    if flags.seed < 0 or not 0 <= flags.latency_s < 60:
+        raise ConfigError(
+            "--seed and --latency-s",
+            f"expected 0 or more, and 0 to 60 s, got {flags.seed} and {flags.latency_s}",
+        )
     load_bundle(flags.bundle)
     check_tasks(flags.environment, flags.tasks)
     tasks = flags.tasks or ENVIRONMENTS[flags.environment].tasks()

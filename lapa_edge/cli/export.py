@@ -34,7 +34,7 @@ class ExportFlags:
     out: Path | None = None
     """The bundle's directory. Default: SOURCE/bundle for a run; a bundle is extended in place."""
     board: str = "orin-nano"
-    """trt: what the engines are for: agx-orin, h200, orin-nano, orin-nx, rtx, thor, or a .toml."""
+    """trt: what the engines are for: a file of export/boards by name, or a .toml of your own."""
     builder: Literal["auto", "tensorrt", "tensorrt-rtx"] = "auto"
     """trt: which TensorRT builds; auto takes the full one where it and a GPU are there."""
     data: Path | None = None

@@ -22,7 +22,12 @@ from lapa_edge.data.files import replacing
 from lapa_edge.data.video import VIDEO_SUFFIXES
 from lapa_edge.errors import DataError
 
-FOUND_NAMES = ("instructions.csv", "instructions.jsonl", "instructions.json")
+FOUND_NAMES = (
+    "instructions.csv",
+    "instructions.jsonl",
+    "instructions.json",
+    "instructions.parquet",
+)
 COLUMNS = ("clip", "instruction")
 
 

@@ -96,7 +96,7 @@ def read_labels(root: Path) -> Labels:
         raise DataError(
             f"labels {root}", f"{len(missing)} of {parts} parts are missing", "run lapa-label again"
         )
-    table = pa.concat_tables([pq.read_table(part_path(root, i)) for i in range(parts)])
+    table = pa.concat_tables([_read_part(part_path(root, i)) for i in range(parts)])
     n, d = info.latent.n, info.latent.d
     return Labels(
         latent=info.latent,
@@ -106,6 +106,14 @@ def read_labels(root: Path) -> Labels:
         latents=_matrix(table["latent"], np.float32).reshape(-1, n, d),
         distance=table["distance"].to_numpy().astype(np.float32),
     )
+
+
+def _read_part(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except pa.ArrowInvalid as error:
+        fix = "delete it and run lapa-label again"
+        raise DataError(f"labels {path}", f"is damaged ({error})", fix) from error
 
 
 def _matrix(column: pa.ChunkedArray, dtype: type) -> NDArray[Any]:

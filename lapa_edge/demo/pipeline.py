@@ -24,7 +24,7 @@ from lapa_edge.demo.record import record
 from lapa_edge.demo.report import Report, compare, verdict, write_report
 from lapa_edge.demo.rollouts import roll_out
 from lapa_edge.demo.stages import StageLog
-from lapa_edge.errors import MissingDependencyError
+from lapa_edge.errors import BundleError, LapaError
 from lapa_edge.evaluate.evaluation import JobAnswer, summarise
 from lapa_edge.evaluate.table import success_table
 from lapa_edge.export.bundle import export_checked_bundle
@@ -39,7 +39,7 @@ from lapa_edge.train.latents import LatentsConfig, labelled_pairs, read_latent_m
 from lapa_edge.train.loop import LoopConfig
 from lapa_edge.train.policy import policy_config, read_policy, train_policy
 from lapa_edge.train.presets import PRESETS
-from lapa_edge.train.run_directory import RunDirectory
+from lapa_edge.train.run_directory import RunDirectory, write_text
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,8 @@ class Demo:
             with self.stages.run(f"train actions, {method}") as fresh:
                 if fresh:
                     self._train_actions(method, demos)
+        if not self._bundles_are_whole():
+            self.stages.forget("export", "build engine")
         with self.stages.run("export") as fresh:
             if fresh:
                 self._export()
@@ -145,9 +147,13 @@ class Demo:
 
     def _build_engine(self) -> None:
         try:
-            build_engines(self._bundle("lapa"), BOARD)
-        except MissingDependencyError as missing:
-            log.warning("no TensorRT engine: %s", missing)
+            bundle = build_engines(self._bundle("lapa"), BOARD)
+            engines = sorted(n for n in bundle.manifest.files if n.endswith(".engine"))
+            outcome = f"ONNX graphs, and TensorRT engines {', '.join(engines)}: built, not run"
+        except LapaError as reason:  # the demo needs no engine; it says why there is none
+            outcome = f"ONNX graphs; no TensorRT engine ({reason})"
+            log.warning(outcome)
+        write_text(self.root / "engines.txt", outcome)
 
     def _report(
         self, video: Dataset, labels: Labels, answers: dict[str, list[JobAnswer]]
@@ -176,7 +182,7 @@ class Demo:
             parity=msgspec.json.decode(
                 bundle.path(PARITY).read_bytes(), type=ParityReport
             ).measured,
-            engines=_describe_engines(bundle),
+            engines=(self.root / "engines.txt").read_text(),
             torch_imported_by_runtime=any(m.torch_imported_by_runtime for m in methods.values()),
             machine=describe_machine(),
         )
@@ -196,12 +202,11 @@ class Demo:
     def _bundle_path(self, method: str) -> Path:
         return self.root / f"bundle-{method}"
 
+    def _bundles_are_whole(self) -> bool:
+        try:
+            return all(self._bundle(method) for method in METHODS)
+        except BundleError:
+            return False
+
     def _bundle(self, method: str) -> Bundle:
         return load_bundle(self._bundle_path(method))
-
-
-def _describe_engines(bundle: Bundle) -> str:
-    engines = sorted(n for n in bundle.manifest.files if n.endswith(".engine"))
-    if not engines:
-        return "ONNX graphs; no TensorRT engine, since no builder is installed"
-    return f"ONNX graphs, and TensorRT engines {', '.join(engines)} (built, not run: no GPU)"

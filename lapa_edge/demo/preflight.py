@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lapa_edge.errors import ConfigError, DataError
 from lapa_edge.evaluate.metaworld import MetaWorld
-from lapa_edge.train.run_directory import write_text
+from lapa_edge.train.run_directory import read_json, write_text
 
 # Videos, decoded frames, checkpoints, rollouts: about 0.4 GB in the full demo.
 NEEDED_BYTES = 2_000_000_000
@@ -24,7 +24,7 @@ def check_out(root: Path, seed: int, quick: bool) -> None:
     settings = {"seed": seed, "quick": quick}
     path = root / "demo.json"
     if path.is_file():
-        found = json.loads(path.read_text())
+        found = read_json(path, dict[str, int | bool])
         if found != settings:
             raise ConfigError(
                 f"--out {root}", f"holds a demo with {found}, expected {settings}",
@@ -33,14 +33,15 @@ def check_out(root: Path, seed: int, quick: bool) -> None:
         return
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise ConfigError(f"--out {root}", "is no empty directory", "choose another --out")
-    root.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(root).free
+    there = next(p for p in (root, *root.resolve().parents) if p.exists())
+    free = shutil.disk_usage(there).free
     if free < NEEDED_BYTES:
         raise DataError(
             f"--out {root}",
             f"expected {NEEDED_BYTES / 1e9:.0f} GB of free disk, found {free / 1e9:.1f} GB",
             "free some space, or choose another --out",
         )
+    root.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(settings))
 
 

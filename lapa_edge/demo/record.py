@@ -6,10 +6,9 @@ demos/*.mp4 instructions.csv steps.parquet robot.json   stage 3
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import msgspec
@@ -20,6 +19,7 @@ from lapa_edge.data.folder import write_instructions, write_labels
 from lapa_edge.demo.plan import CAMERA_HZ, FIRST_DEMO_SEED, VIDEO_NOISE, Plan
 from lapa_edge.evaluate.metaworld import INSTRUCTIONS, ROBOT, MetaWorld
 from lapa_edge.evaluate.recording import record_clip
+from lapa_edge.evaluate.workers import run_in_workers
 from lapa_edge.progress import progress_bar
 
 CLIPS_PER_JOB = 10
@@ -54,8 +54,10 @@ def record(plan: Plan, seed: int, video: Path, demos: Path, processes: int) -> N
         return
     with progress_bar() as bar:
         task_id = bar.add_task("record clips", total=sum(len(job.seeds) for job in jobs))
-        for count in _run(jobs, processes):
+        for count in run_in_workers(_record_job, jobs, processes):
             bar.advance(task_id, count)
+    for left_over in (*video.glob(".*.mp4"), *demos.glob(".*.mp4")):
+        left_over.unlink()
     write_instructions(video, _texts(video))
     steps = {path.stem: _read_steps(path) for path in sorted(demos.glob("*.steps"))}
     write_labels(demos, ROBOT, steps)
@@ -72,17 +74,6 @@ def _jobs(
     ]
 
 
-def _run(jobs: Sequence[ClipJob], processes: int) -> Iterator[int]:
-    # spawn: a forked child would share the parent's OpenGL and thread state.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(_record_job, job) for job in jobs]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
 def _record_job(job: ClipJob) -> int:
     """Record the job's clips that are not there yet; returns how many it stands for."""
     wanted = [seed for seed in job.seeds if not _clip(job, seed).is_file()]
@@ -92,7 +83,7 @@ def _record_job(job: ClipJob) -> int:
     try:
         for seed in wanted:
             path = _clip(job, seed)
-            staged = path.with_suffix(".part.mp4")
+            staged = path.with_name(f".{path.stem}.{os.getpid()}.mp4")
             steps = record_clip(environment, seed, CAMERA_HZ, job.noise, staged)
             if job.keep_steps:
                 path.with_suffix(".steps").write_bytes(_encode_steps(steps))
@@ -107,7 +98,9 @@ def _clip(job: ClipJob, seed: int) -> Path:
 
 
 def _texts(folder: Path) -> dict[str, str]:
-    return {p.stem: INSTRUCTIONS[p.stem.rsplit("_", 1)[0]] for p in sorted(folder.glob("*.mp4"))}
+    """Instructions of the folder's finished clips; what a killed run left begins with a dot."""
+    clips = [p.stem for p in sorted(folder.glob("*.mp4")) if not p.name.startswith(".")]
+    return {clip: INSTRUCTIONS[clip.rsplit("_", 1)[0]] for clip in clips}
 
 
 def _encode_steps(steps: Steps) -> bytes:

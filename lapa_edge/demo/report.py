@@ -91,7 +91,10 @@ def _page(report: Report) -> str:
             f"<p><b>{html.escape(verdict(report))}</b></p>",
             f"<p>{report.videos} videos without actions; {report.demos_per_task} labelled demos "
             f"per task; seed {report.seed}{' (smoke test)' if report.quick else ''}. Both methods "
-            "train on the same demos. Rollouts run from the bundle through the robot's runtime, "
+            "train on the same demos, for the same number of steps: LAPA its action head over the "
+            "trunk that the video taught (the latent action model met the demos too, through its "
+            "joint action head), Scratch the same trunk and head from random weights. "
+            "Rollouts run from the bundle through the robot's runtime, "
             f"whose processes {imported}; mean latent age "
             f"{report.methods['lapa'].latent_age_s_mean * 1e3:.0f} ms.</p>",
             "<h2>Success</h2>", _table(success),

@@ -18,7 +18,7 @@ def roll_out(
     """Every rollout of one method, from its bundle; answers and videos are kept in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     jobs = _jobs(plan, seed, method, bundle, folder)
-    missing = [job for path, job in jobs.items() if not path.is_file()]
+    missing = [job for path, job in jobs.items() if _read(path) is None]
     paths = {job: path for path, job in jobs.items()}
     with progress_bar() as bar:
         task_id = bar.add_task(
@@ -28,7 +28,15 @@ def roll_out(
         for answer in run_jobs(missing, processes):
             write_text(paths[answer.job], msgspec.json.encode(answer).decode())
             bar.advance(task_id, len(answer.episodes))
-    return [msgspec.json.decode(path.read_bytes(), type=JobAnswer) for path in jobs]
+    return [kept for path in jobs if (kept := _read(path))]
+
+
+def _read(path: Path) -> JobAnswer | None:
+    """A kept answer; a damaged one counts as missing."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=JobAnswer)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
 
 
 def video_path(folder: Path, method: str, task: str) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from lapa_edge.train.run_directory import write_text
+from lapa_edge.train.run_directory import read_json, write_text
 
 
 class Stage(msgspec.Struct):
@@ -25,8 +25,7 @@ class StageLog:
 
     def __init__(self, path: Path, console: Console) -> None:
         self._path, self._console = path, console
-        raw = path.read_bytes() if path.is_file() else b"{}"
-        self.stages = msgspec.json.decode(raw, type=dict[str, Stage])
+        self.stages = read_json(path, dict[str, Stage]) if path.is_file() else {}
 
     @contextmanager
     def run(self, name: str) -> Iterator[bool]:
@@ -44,6 +43,11 @@ class StageLog:
                 stage.seconds += time.monotonic() - started
                 encoded = msgspec.json.format(msgspec.json.encode(self.stages))
                 write_text(self._path, encoded.decode())
+
+    def forget(self, *names: str) -> None:
+        """Let stages whose results were lost run again."""
+        for name in names:
+            self.stages.setdefault(name, Stage()).done = False
 
     @property
     def seconds(self) -> dict[str, float]:

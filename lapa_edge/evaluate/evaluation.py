@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
 
 import msgspec
@@ -21,6 +19,7 @@ from lapa_edge.errors import ConfigError
 from lapa_edge.evaluate.registry import build_environment, find_entry
 from lapa_edge.evaluate.rollout import Episode, check_fits, run_episode
 from lapa_edge.evaluate.statistics import wilson_interval
+from lapa_edge.evaluate.workers import run_in_workers
 from lapa_edge.runtime.head import HeadBackend
 from lapa_edge.runtime.session import Session
 
@@ -72,14 +71,7 @@ class JobAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 def run_jobs(jobs: Sequence[RolloutJob], processes: int = 2) -> Iterator[JobAnswer]:
     """Answers in the order they come. The first error of a worker ends the rest."""
-    # spawn: the workers must not inherit the parent's torch, nor its OpenGL context.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(run_job, job) for job in jobs]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    return run_in_workers(run_job, jobs, processes)
 
 
 def check_tasks(environment: str, tasks: Sequence[str]) -> None:

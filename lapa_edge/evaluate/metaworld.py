@@ -125,7 +125,7 @@ def _import_simulator() -> tuple[Any, Any]:
             raise _no_renderer(error) from error
         fix = "pip install 'lapa-edge[demo]'"
         raise MissingDependencyError("Meta-World", f"not installed ({error})", fix) from error
-    except AttributeError as error:  # PyOpenGL finds no library to bind
+    except (AttributeError, RuntimeError) as error:  # no library to bind, or a bad MUJOCO_GL
         raise _no_renderer(error) from error
     return metaworld, mujoco
 

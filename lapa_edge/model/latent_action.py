@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from lapa_edge.errors import ConfigError
 from lapa_edge.model.blocks import Attention, Block, PatchStem
 from lapa_edge.model.quantizer import Quantized, Quantizer, QuantizerConfig
 
@@ -47,6 +48,10 @@ class LatentActionConfig:
     """Actions predicted from the latent by a joint linear head; 0 where no demos are at hand."""
     quantizer: QuantizerConfig = field(default_factory=QuantizerConfig)
     """How latents become codes."""
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise ConfigError("n", f"expected at least 1 code per latent action, got {self.n}")
 
 
 class LatentActionModel(nn.Module):

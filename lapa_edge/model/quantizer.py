@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lapa_edge.errors import ConfigError
+
 
 @dataclass(frozen=True)
 class QuantizerConfig:
@@ -32,6 +34,10 @@ class QuantizerConfig:
     """Steps between looks for dead codes."""
     restart_share: float = 0.1
     """A code used by less than this share of its fair part (1 / k) of the hits is dead."""
+
+    def __post_init__(self) -> None:
+        if self.k < 2 or self.d < 1:
+            raise ConfigError("codebook", f"expected k >= 2 and d >= 1, got {self.k} and {self.d}")
 
 
 @dataclass(frozen=True)

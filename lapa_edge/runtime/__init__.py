@@ -1,1 +1,1 @@
-"""What runs on the robot: numpy, ONNX Runtime or TensorRT, the native module; never torch."""
+"""What runs on the robot: numpy, ONNX Runtime, the native module; never torch."""

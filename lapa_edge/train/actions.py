@@ -1,10 +1,12 @@
 """Stage 3, ``lapa-train actions``: a few labelled demos in, an agent that acts out.
 
-The action head learns real actions at control rate; the trunk is tuned along, slowly. Every
+The action head learns real actions at control rate on top of the pretrained trunk, which is frozen
+unless told otherwise: with a handful of demos it only has to lose. Every
 sample is a moment of a demo seen through a policy that looked a random while ago, so that a late
 policy degrades instead of jerking (delay in training: TIC-VLA, HiRT).
 
-``scratch`` trains the very same network without stages 1 and 2: no plan, random trunk.
+``scratch`` trains the same trunk and head from random weights, without stages 1 and 2, and so
+without codes.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from lapa_edge.data.frame_store import FrameStore
 from lapa_edge.model.action_head import ActionHeadConfig, head_input
 from lapa_edge.model.agent import Agent, InstructedPolicy, no_codebook
 from lapa_edge.model.policy import PolicyConfig
-from lapa_edge.spec import FrameSpec, LatentSpec, PolicySpec, TextSpec, TimingSpec
+from lapa_edge.spec import FrameSpec, LatentSpec, PolicySpec, TextSpec, TimingSpec, check_spec
 from lapa_edge.tokenizer import Tokenizer, build_tokenizer
 from lapa_edge.train.batches import augment, frames_to_tensor
 from lapa_edge.train.demos import DemoMoments, spec_from_demos
@@ -122,6 +124,7 @@ def actions_config(
         context_dim=policy.context_dim,
         chunk=chunk,
     )
+    check_spec(spec)
     return ActionsConfig(
         spec=spec, tokenizer=words, policy=policy, head=head, loop=loop, trunk_rate=trunk_rate
     )

@@ -25,7 +25,9 @@ def open_frames(dataset: Dataset, frame: FrameSpec, cache: Path = DEFAULT_CACHE)
         cache: a folder for the stores of all datasets.
     """
     root = dataset.root.resolve()
-    key = hashlib.sha256(str(root).encode()).hexdigest()[:8]
+    # Other clips of the same folder (a split, the labelled ones) get a store of their own.
+    clips = "\n".join([str(root), *(episode.name for episode in dataset.episodes)])
+    key = hashlib.sha256(clips.encode()).hexdigest()[:8]
     directory = cache.expanduser() / f"{root.name}-{key}-{frame.height}x{frame.width}"
     for line in dataset.skipped:
         log.warning("skipped %s", line)

@@ -6,6 +6,7 @@ generator states to take the very steps that an uninterrupted one takes.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from accelerate import Accelerator
 from rich.progress import Progress, TaskID
 from torch import Tensor, nn
 
+from lapa_edge.errors import ConfigError
 from lapa_edge.progress import progress_bar
 from lapa_edge.train.run_directory import RunDirectory, load_weights
 
@@ -45,6 +47,17 @@ class LoopConfig:
     seed: int = 0
     """Seed of the weights and of every batch."""
 
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "log_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(name, f"expected at least 1, got {getattr(self, name)}")
+        if not 0 < self.learning_rate < math.inf:
+            raise ConfigError("learning_rate", f"expected more than 0, got {self.learning_rate}")
+        if self.seed < 0:
+            raise ConfigError("seed", f"expected 0 or more, got {self.seed}")
+
+
+log = logging.getLogger(__name__)
 
 Losses = tuple[Tensor, dict[str, Tensor]]
 LossFunction = Callable[[nn.Module, np.random.Generator], Losses]
@@ -76,6 +89,7 @@ def train(
     # Frames come as rows of RGB pixels; convolutions are a fifth faster when they stay so.
     model = build_model().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if run.finished:
+        log.info("%s is already finished: %s", label, run.root)
         return _finished(model, run)
     optimizer = _optimizer(model, config, learning_rate_scales)
     done = run.load_checkpoint(model, optimizer)

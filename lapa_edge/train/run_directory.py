@@ -45,7 +45,7 @@ class RunDirectory:
         wanted = json.loads(msgspec.json.encode(config))
         path = self.root / "config.json"
         if path.is_file():
-            found = json.loads(path.read_text())
+            found = read_json(path, dict[str, Any])
             changed = [key for key in wanted if wanted[key] != found.get(key)]
             if changed:
                 raise ConfigError(
@@ -81,30 +81,35 @@ class RunDirectory:
         staging = self.root / "checkpoint.new"
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
-        save_file(_contiguous(model.state_dict()), staging / "model.safetensors")
-        save_file(_moments(optimizer), staging / "optimizer.safetensors")
+        _save(_contiguous(model.state_dict()), staging / "model.safetensors")
+        _save(_moments(optimizer), staging / "optimizer.safetensors")
         write_text(staging / "step.json", json.dumps({"step": step}))
-        # A reader finds the old checkpoint, or none for an instant, never half of one.
-        shutil.rmtree(self._checkpoint, ignore_errors=True)
+        # A kill leaves the old checkpoint or the new one under one of three names, never half.
+        old = self.root / "checkpoint.old"
+        shutil.rmtree(old, ignore_errors=True)
+        if self._checkpoint.is_dir():
+            self._checkpoint.rename(old)
         staging.rename(self._checkpoint)
+        shutil.rmtree(old, ignore_errors=True)
 
     def load_checkpoint(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
         """Restore model and optimizer; returns the steps already done, 0 where there is none."""
-        staged = self.root / "checkpoint.new" / "step.json"
-        if not self._checkpoint.is_dir() and staged.is_file():
-            staged.parent.rename(self._checkpoint)  # killed between the two renames
+        for name in ("checkpoint.new", "checkpoint.old"):  # killed between the two renames
+            if not self._checkpoint.is_dir() and (self.root / name / "step.json").is_file():
+                (self.root / name).rename(self._checkpoint)
         if not self._checkpoint.is_dir():
+            self._drop_metrics_after(0)
             return 0
         load_weights(model, self._checkpoint / "model.safetensors")
-        _load_moments(optimizer, load_file(self._checkpoint / "optimizer.safetensors"))
-        step = int(json.loads((self._checkpoint / "step.json").read_text())["step"])
+        _load_moments(optimizer, _load(self._checkpoint / "optimizer.safetensors"))
+        step = read_json(self._checkpoint / "step.json", dict[str, int])["step"]
         self._drop_metrics_after(step)
         return step
 
     def finish(self, model: nn.Module) -> None:
         """Write the finished weights and drop the checkpoint."""
         staging = self.weights.with_suffix(".new")
-        save_file(_contiguous(model.state_dict()), staging)
+        _save(_contiguous(model.state_dict()), staging)
         staging.replace(self.weights)
         shutil.rmtree(self._checkpoint, ignore_errors=True)
 
@@ -121,10 +126,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
     Raises:
         DataError: no such file, not safetensors, or weights of another model.
     """
-    try:
-        found = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise DataError(f"weights {path}", f"cannot be read ({error})") from error
+    found = _load(path)
     wanted = model.state_dict()
     problems = [
         *(f"{name} is missing" for name in wanted.keys() - found.keys()),
@@ -139,6 +141,31 @@ def load_weights(model: nn.Module, path: Path) -> None:
         more = f" and {len(problems) - 2} more" if len(problems) > 2 else ""
         raise DataError(f"weights {path}", "; ".join(sorted(problems)[:2]) + more)
     model.load_state_dict(found)
+
+
+def _load(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"weights {path}", f"cannot be read ({error})") from error
+
+
+def _save(tensors: dict[str, Tensor], path: Path) -> None:
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:  # what a full disk raises here is no OSError
+        path.unlink(missing_ok=True)
+        fix = "free some space and run the same command again"
+        raise DataError(f"weights {path}", f"could not be written ({error})", fix) from error
+
+
+def read_json(path: Path, kind: type[Config]) -> Config:
+    """A small JSON file, checked against its type; `DataError` where it is damaged."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except msgspec.MsgspecError as error:
+        fix = "delete it and run the same command again"
+        raise DataError(f"file {path}", f"is damaged ({error})", fix) from error
 
 
 def write_text(path: Path, text: str) -> None:

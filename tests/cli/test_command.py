@@ -86,7 +86,7 @@ def test_a_bug_of_ours_keeps_its_traceback(bug):
 
 def test_ctrl_c_is_one_line_and_exit_130(capsys):
     assert run(raising(KeyboardInterrupt())) == STOPPED == 130
-    assert capsys.readouterr().err == "stopped; run the same command again to go on\n"
+    assert capsys.readouterr().err == "stopped; finished work is kept, run the same command again\n"
 
 
 def test_help_shows_each_flag_with_its_default_and_exits_0(capsys):
