@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lapa_edge.spec import TimingSpec
 from lapa_edge.train.presets import PresetName
 
-# Pairs that share a scene come first: only the words tell opening from closing.
+# The faucet tasks share one scene, in which only the words tell opening from closing.
 TASKS = (
     "faucet-open",
     "faucet-close",

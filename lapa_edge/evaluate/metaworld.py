@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from lapa_edge.data.episode import RobotSpec
 from lapa_edge.errors import ConfigError, MissingDependencyError
 
-# The tasks in words. Pairs that share a scene (faucet, window, drawer, door) can only be told
-# apart by the instruction.
+# The tasks in words. Some share a scene (faucet, reach) or a thing (window, drawer, door), so that
+# only the instruction, or it and the thing's state, says what is wanted.
 INSTRUCTIONS = {
     "button-press": "press the red button on the wall",
     "button-press-topdown": "press the red button from above",

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from lapa_edge.errors import ConfigError
 from lapa_edge.progress import progress_bar
+from lapa_edge.train.interrupts import interrupts_held
 from lapa_edge.train.run_directory import RunDirectory, load_weights
 
 
@@ -40,8 +41,8 @@ class LoopConfig:
     """AdamW weight decay."""
     clip_norm: float = 1.0
     """Gradient norm above which gradients are scaled down."""
-    checkpoint_every_s: float = 20.0
-    """Seconds between checkpoints."""
+    checkpoint_every_s: float = 5.0
+    """Seconds between checkpoints; Ctrl-C writes one of its own."""
     log_every: int = 20
     """Steps between lines of metrics."""
     seed: int = 0
@@ -96,7 +97,7 @@ def train(
     prepared, optimizer = accelerator.prepare(model, optimizer)
     prepared.train()
     saved_at = time.monotonic()
-    with progress_bar("{task.fields[metrics]}") as bar:
+    with progress_bar("{task.fields[metrics]}") as bar, interrupts_held() as interrupted:
         task = bar.add_task(label, total=config.steps, completed=done, metrics="")
         for step in range(done, config.steps):
             _set_learning_rate(optimizer, _schedule(step, config))
@@ -110,11 +111,12 @@ def train(
             last = step + 1 == config.steps
             if accelerator.is_main_process and ((step + 1) % config.log_every == 0 or last):
                 _log(run, bar, task, step + 1, {"loss": loss.detach(), **metrics})
-            if accelerator.is_main_process and (
-                time.monotonic() - saved_at > config.checkpoint_every_s
-            ):
+            due = interrupted() or time.monotonic() - saved_at > config.checkpoint_every_s
+            if accelerator.is_main_process and due:
                 run.save_checkpoint(step + 1, model, optimizer)
                 saved_at = time.monotonic()
+            if interrupted():
+                raise KeyboardInterrupt
     if accelerator.is_main_process:
         run.finish(model)
     accelerator.wait_for_everyone()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -90,6 +91,28 @@ def test_a_run_stopped_at_any_step_ends_with_the_same_weights(
     assert all(torch.equal(expected[name], resumed[name]) for name in expected)
     steps = [record["step"] for record in metrics(RunDirectory(tmp_path / "run"))]
     assert steps == sorted(set(steps))
+
+
+def test_ctrl_c_loses_no_step(
+    folder: Path, store: FrameStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rare = replace(LATENTS, loop=replace(LOOP, checkpoint_every_s=1e9))
+    drawn = FramePairs.sample
+    count = 0
+
+    def pressed(pairs: FramePairs, rng: np.random.Generator, batch: int) -> object:
+        nonlocal count
+        count += 1
+        if count == 9:
+            signal.raise_signal(signal.SIGINT)
+        return drawn(pairs, rng, batch)
+
+    monkeypatch.setattr(FramePairs, "sample", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        latents_run(folder, store, tmp_path, rare)
+    assert json.loads((tmp_path / "checkpoint" / "step.json").read_text()) == {"step": 9}
+    latents_run(folder, store, tmp_path, rare)
+    assert count == LOOP.steps
 
 
 def test_a_kill_between_the_two_renames_of_a_checkpoint_loses_nothing(
