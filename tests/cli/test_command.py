@@ -2,8 +2,6 @@
 
 import errno
 import logging
-import subprocess
-import sys
 from dataclasses import dataclass
 
 import pytest
@@ -113,14 +111,3 @@ def test_our_log_lines_go_to_stderr_once_however_often_commands_run(capsys):
     captured = capsys.readouterr()
     assert captured.err.count("measured 7 rounds") == 1
     assert captured.out == ""
-
-
-@pytest.mark.parametrize("command", ["export", "profile"])
-def test_help_needs_only_the_base_dependencies(command):
-    code = (
-        f"import sys; from lapa_edge.cli import {command}\n"
-        "heavy = {'torch', 'onnx', 'onnxruntime', 'av', 'pyarrow', 'lapa_edge._native'}\n"
-        "print(sorted(heavy & sys.modules.keys()))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

@@ -84,7 +84,9 @@ def test_the_machine_is_described_with_its_versions():
     assert {"lapa-edge", "onnxruntime", "numpy", "python"} == machine.versions.keys()
 
 
-def test_profiling_imports_no_torch():
+def test_profiling_imports_no_torch(tmp_path):
     code = "import sys, lapa_edge.runtime.profile as _; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "False"
