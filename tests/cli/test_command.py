@@ -45,8 +45,8 @@ def test_a_command_that_works_gets_its_flags_and_exits_0():
             "--out; finished work is kept",
         ),
         (
-            PermissionError(errno.EACCES, "Permission denied", "/root/x"),
-            "/root/x: Permission denied",
+            PermissionError(errno.EACCES, "Permission denied", "/srv/x"),
+            "/srv/x: Permission denied",
         ),
         (
             ModuleNotFoundError("No module named 'torch'", name="torch"),
