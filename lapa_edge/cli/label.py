@@ -34,7 +34,7 @@ def label(flags: LabelFlags) -> None:
     """Write the codes and say how they are used."""
     from rich.console import Console
 
-    from lapa_edge.data.dataset import read_dataset
+    from lapa_edge.data.dataset import ReadOptions, read_dataset
     from lapa_edge.data.labels import describe_usage, read_labels
     from lapa_edge.data.pairs import FramePairs
     from lapa_edge.train.frames import open_frames
@@ -44,7 +44,7 @@ def label(flags: LabelFlags) -> None:
 
     run = RunDirectory(flags.run)
     config, model = read_latent_model(run)
-    dataset = read_dataset(flags.data, split=flags.split)
+    dataset = read_dataset(flags.data, ReadOptions(split=flags.split))
     store = open_frames(dataset, config.frame, flags.cache)
     pairs = FramePairs(store, config.gap_s, dataset.fps)
     label_video(config, model, run, store, pairs, flags.out)

@@ -210,9 +210,9 @@ def _loop(flags: DataFlags) -> LoopConfig:
 
 
 def _read(flags: DataFlags, labelled_share: float = 1.0) -> Dataset:
-    from lapa_edge.data.dataset import read_dataset
+    from lapa_edge.data.dataset import ReadOptions, read_dataset
 
-    return read_dataset(flags.data, flags.instructions, flags.split, labelled_share)
+    return read_dataset(flags.data, ReadOptions(flags.instructions, flags.split, labelled_share))
 
 
 def _frames(flags: DataFlags, dataset: Dataset, frame: FrameSpec) -> FrameStore:

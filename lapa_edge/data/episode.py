@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lapa_edge.data.source import FrameSource
 from lapa_edge.errors import ConfigError, DataError
 
 # How far steps may run past the last frame before clip and steps cannot belong together.
@@ -85,7 +86,7 @@ class Episode:
     """
 
     name: str
-    video: Path
+    video: FrameSource
     fps: float
     frame_count: int
     instruction: str = ""

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from lapa_edge.data.damage import MAX_DAMAGED, check_damage
 from lapa_edge.data.episode import Dataset, Episode, RobotSpec, Steps
 from lapa_edge.data.instructions import (
     attach_instructions,
@@ -24,13 +25,15 @@ from lapa_edge.data.instructions import (
     write_instructions,
 )
 from lapa_edge.data.steps import STEPS_NAME, read_steps, write_labels
-from lapa_edge.data.video import VIDEO_SUFFIXES, read_video_info
+from lapa_edge.data.video import VIDEO_SUFFIXES, VideoFile, read_video_info
 from lapa_edge.errors import DataError
 
 __all__ = ["read_folder", "write_instructions", "write_labels"]
 
 
-def read_folder(root: Path, instructions: Path | None = None, max_damaged: float = 0.1) -> Dataset:
+def read_folder(
+    root: Path, instructions: Path | None = None, max_damaged: float = MAX_DAMAGED
+) -> Dataset:
     """Read every clip below ``root``; nothing is decoded yet but each clip's first frame.
 
     A clip's name is its path below ``root`` (below ``root/videos`` for clips in there) without
@@ -53,8 +56,8 @@ def read_folder(root: Path, instructions: Path | None = None, max_damaged: float
         except DataError as error:
             damaged[name] = str(error)
         else:
-            episodes.append(Episode(name, path, info.fps, info.frame_count))
-    check_damage(root, tuple(damaged.values()), len(videos), max_damaged)
+            episodes.append(Episode(name, VideoFile(path), info.fps, info.frame_count))
+    check_damage(f"folder {root}", tuple(damaged.values()), len(videos), max_damaged)
 
     source = instructions or find_instructions(root)
     if source is not None:
@@ -91,16 +94,6 @@ def find_videos(root: Path) -> dict[str, Path]:
         known = ", ".join(VIDEO_SUFFIXES)
         raise DataError(f"folder {root}", "it holds no videos", f"files ending in {known} are read")
     return dict(sorted(paths.items()))
-
-
-def check_damage(root: Path, damaged: tuple[str, ...], total: int, max_damaged: float) -> None:
-    """Raise DataError, naming the first few, if more than ``max_damaged`` of the clips are."""
-    if damaged and (len(damaged) > max_damaged * total or len(damaged) == total):
-        raise DataError(
-            f"folder {root}",
-            f"{len(damaged)} of {total} clips are damaged, at most {max_damaged:.0%} may be: "
-            + " | ".join(damaged[:3]),
-        )
 
 
 def attach_steps(

@@ -23,7 +23,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lapa_edge.data.episode import Dataset, Episode
-from lapa_edge.data.video import read_frames
 from lapa_edge.errors import DataError
 
 VERSION = 1
@@ -67,11 +66,7 @@ class StoreBuild:
 
     def fingerprint(self) -> str:
         """Changes when a clip is added, removed, reordered or rewritten, or the size changes."""
-        clips = []
-        for e in self.dataset.episodes:
-            stat = e.video.stat() if e.video.is_file() else None  # decoding tells of its absence
-            file = [stat.st_size, stat.st_mtime_ns] if stat else []
-            clips.append([e.name, e.frame_count, *file])
+        clips = [[e.name, e.frame_count, *e.video.stamp()] for e in self.dataset.episodes]
         text = json.dumps([VERSION, self.height, self.width, clips])
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -137,7 +132,7 @@ class StoreBuild:
         """Decode one clip onto the end of ``file`` and return its line."""
         count = 0
         try:
-            for frame in read_frames(episode.video):
+            for frame in episode.video.read():
                 self._write_frame(file, frame, resize)
                 count += 1
                 if count % REPORT_EVERY == 0:
@@ -145,7 +140,7 @@ class StoreBuild:
             if count != episode.frame_count:
                 # Steps find their frame by number: one missing would shift all behind it.
                 raise DataError(
-                    f"video {episode.video}",
+                    str(episode.video),
                     f"the dataset says {episode.frame_count} frames, decoding gave {count}",
                 )
         except DataError as error:

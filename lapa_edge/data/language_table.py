@@ -5,22 +5,23 @@
       steps.parquet      one row per frame: effector and its target, metres, 10 Hz
       video128/          128 x 128 clips
 
-The state is the effector's position. The action is by default the way that the effector's
-*target* moved until the next frame: the commanded action is clipped at the border of the
-workspace, where it no longer says what happened.
+The state is the effector's position. The action is the way that the effector's *target* moved
+until the next frame: the commanded action is clipped at the border of the workspace, where it no
+longer says what happened.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lapa_edge.data.damage import MAX_DAMAGED, check_damage
 from lapa_edge.data.episode import Dataset, Episode, RobotSpec, Steps, is_labelled
 from lapa_edge.data.steps import LIST, list_matrix, read_columns
+from lapa_edge.data.video import VideoFile
 from lapa_edge.errors import ConfigError, DataError
 
 RATE_HZ = 10.0
@@ -42,13 +43,10 @@ STEPS = pa.schema(
     [
         ("episode_index", pa.int64()),
         ("frame_index", pa.int64()),
-        ("action", LIST),
         ("effector", LIST),
         ("effector_target", LIST),
     ]
 )
-
-ActionSource = Literal["effector_target", "command"]
 
 
 def is_language_table(root: Path) -> bool:
@@ -59,24 +57,24 @@ def is_language_table(root: Path) -> bool:
 def read_language_table(
     root: Path,
     split: str = "train",
-    action: ActionSource = "effector_target",
     labelled_share: float = 1.0,
+    max_damaged: float = MAX_DAMAGED,
 ) -> Dataset:
     """Read the episodes of one split, sorted by name.
 
     Args:
         root: the dataset's folder.
         split: ``train``, ``val`` or ``all``.
-        action: ``effector_target`` takes the target's difference to the next frame, ``command``
-            the action column; both metres per step, [t, 2] (x away from the robot, y right).
         labelled_share: share of the episodes that keep their steps, spread evenly over each
             task; 0.1 keeps those whose ``index`` ends in 0.
+        max_damaged: share of the episodes, 0 to 1, that may lack their video or rows.
 
     Returns:
-        Episodes of ``n_frames - 1`` steps (the last frame has no action) and their robot.
+        Episodes of ``n_frames - 1`` steps (the last frame has no action), actions [t, 2] in metres
+        per step (x away from the robot, y right), and their robot.
 
     Raises:
-        DataError: a table or a video is missing or malformed.
+        DataError: a table is missing or malformed, or too many episodes are damaged.
         ConfigError: an unknown split, or a share outside 0 to 1.
     """
     if split not in SPLITS:
@@ -84,37 +82,46 @@ def read_language_table(
     table_path = root / "steps.parquet"
     table = read_columns(table_path, STEPS)
     effector = list_matrix(table_path, table, "effector")  # [rows, 2]
-    chosen = list_matrix(table_path, table, "action" if action == "command" else action)
+    target = list_matrix(table_path, table, "effector_target")  # [rows, 2]
     of_episode = _rows_by_episode(table)
 
-    episodes = []
+    episodes: list[Episode] = []
+    damaged: list[str] = []
     for row in read_columns(root / "episodes.parquet", EPISODES).to_pylist():
         if split not in ("all", row["split"]):
             continue
-        video = root / row["video128"]
-        if not video.is_file():
-            raise DataError(f"video {video}", "episodes.parquet names it, it is not there")
+        path = root / row["video128"]
         rows = of_episode.get(row["episode_index"], np.zeros(0, dtype=np.int64))
+        if not path.is_file():
+            damaged.append(f"video {path}: episodes.parquet names it, it is not there")
+            continue
         if len(rows) != row["n_frames"]:
-            raise DataError(
-                f"table {table_path}",
-                f"expected {row['n_frames']} rows for {row['name']}, got {len(rows)}",
-            )
+            expected = f"expected {row['n_frames']} rows for {row['name']}"
+            damaged.append(f"table {table_path}: {expected}, got {len(rows)}")
+            continue
         steps = None
         if is_labelled(row["index"], labelled_share) and len(rows) > 1:
-            motion = chosen[rows]
             steps = Steps(
                 time_s=np.arange(len(rows) - 1) / RATE_HZ,
                 state=effector[rows[:-1]],
-                action=motion[:-1] if action == "command" else np.diff(motion, axis=0),
+                action=np.diff(target[rows], axis=0),
                 source=f"{table_path}, {row['name']}",
             )
         episodes.append(
-            Episode(row["name"], video, RATE_HZ, row["n_frames"], row["instruction"], steps)
+            Episode(
+                row["name"],
+                VideoFile(path),
+                RATE_HZ,
+                row["n_frames"],
+                row["instruction"],
+                steps,
+            )
         )
+    check_damage(f"dataset {root}", damaged, len(episodes) + len(damaged), max_damaged)
     if not episodes:
         raise DataError(f"table {root / 'episodes.parquet'}", f"no episode has split {split}")
-    return Dataset(root, tuple(sorted(episodes, key=lambda e: e.name)), robot_spec())
+    ordered = tuple(sorted(episodes, key=lambda e: e.name))
+    return Dataset(root, ordered, robot_spec(), tuple(damaged))
 
 
 def robot_spec() -> RobotSpec:

@@ -17,16 +17,14 @@ from typing import Any
 import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
-from numpy.typing import NDArray
 
 from lapa_edge.data.files import replacing
+from lapa_edge.data.source import Frame, Stamp, file_stamp
 from lapa_edge.errors import DataError
 
 VIDEO_SUFFIXES = (".mp4", ".webm", ".avi", ".mkv", ".mov")
 WRITTEN_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi")  # WebM cannot hold H.264
 AGAIN = "copy or record the clip again, or remove it"
-
-Frame = NDArray[np.uint8]  # [h, w, 3] RGB
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,24 @@ class VideoInfo:
     frame_count: int
     height: int
     width: int
+
+
+@dataclass(frozen=True)
+class VideoFile:
+    """A clip that is a whole video file (a `FrameSource`)."""
+
+    path: Path
+
+    def read(self) -> Iterator[Frame]:
+        """Decode the file, as `read_frames` does."""
+        return read_frames(self.path)
+
+    def stamp(self) -> Stamp:
+        """Changes when the file is rewritten."""
+        return file_stamp(self.path)
+
+    def __str__(self) -> str:
+        return f"video {self.path}"
 
 
 def read_video_info(path: Path) -> VideoInfo:

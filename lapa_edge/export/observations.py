@@ -92,10 +92,9 @@ def read_observations(
         ConfigError: the dataset's robot is not the spec's.
     """
     # Looked up late: drawing random observations needs no video decoder.
-    from lapa_edge.data.dataset import read_dataset
-    from lapa_edge.data.video import read_frames
+    from lapa_edge.data.dataset import ReadOptions, read_dataset
 
-    dataset = read_dataset(data, instructions, split="all")
+    dataset = read_dataset(data, ReadOptions(instructions, split="all"))
     if dataset.robot and dataset.robot.state_names != spec.state.names:
         raise ConfigError(
             f"dataset {data}",
@@ -112,7 +111,7 @@ def read_observations(
     for number, clip in enumerate(clips):
         share = (number + 1) * count // len(clips) - number * count // len(clips)
         wanted = set(_spread(clip.frame_count, min(share, clip.frame_count)))
-        for index, frame in enumerate(read_frames(clip.video)):
+        for index, frame in enumerate(clip.video.read()):
             if index not in wanted:
                 continue
             if clip.steps is not None:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from lapa_edge.data.episode import RobotSpec
-from lapa_edge.data.video import Frame, write_video
+from lapa_edge.data.source import Frame
+from lapa_edge.data.video import write_video
 
 MakeClip = Callable[..., Path]
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from lapa_edge.data.episode import Dataset, Episode, RobotSpec, Steps, is_labelled
+from lapa_edge.data.video import VideoFile
 from lapa_edge.errors import ConfigError, DataError
 
-VIDEO = Path("clip.mp4")
+VIDEO = VideoFile(Path("clip.mp4"))
 
 
 def make_steps(t: int = 8, rate_hz: float = 20.0) -> Steps:

@@ -12,7 +12,8 @@ from lapa_edge.data.episode import Dataset
 from lapa_edge.data.folder import read_folder
 from lapa_edge.data.frame_store import FrameStore, build_frame_store
 from lapa_edge.data.frame_store_build import FRAMES_NAME, PROGRESS_NAME
-from lapa_edge.data.video import Frame, read_frames
+from lapa_edge.data.source import Frame
+from lapa_edge.data.video import VideoFile
 from lapa_edge.errors import DataError
 
 from .conftest import MakeClip
@@ -46,10 +47,16 @@ def dataset(make_clip: MakeClip, tmp_path: Path) -> Dataset:
     return read_folder(tmp_path / "clips")
 
 
+def clip_path(dataset: Dataset, index: int) -> Path:
+    video = dataset.episodes[index].video
+    assert isinstance(video, VideoFile)
+    return video.path
+
+
 def check_content(store: FrameStore, dataset: Dataset) -> None:
     assert store.all.shape == (13, 24, 32, 3)
     for episode in dataset.episodes:
-        expected = [nearest(frame, 24, 32) for frame in read_frames(episode.video)]
+        expected = [nearest(frame, 24, 32) for frame in episode.video.read()]
         np.testing.assert_array_equal(store.frames(episode.name), np.stack(expected))
 
 
@@ -129,7 +136,7 @@ def test_changed_clips_or_size_build_anew(
 
 
 def test_clip_damaged_since_reading_is_skipped_and_named(dataset: Dataset, tmp_path: Path) -> None:
-    video = dataset.episodes[0].video
+    video = clip_path(dataset, 0)
     video.write_bytes(video.read_bytes()[:200])
     store = build_frame_store(dataset, tmp_path / "store", 24, 32, resize=nearest)
     assert store.names == ("b", "c")
@@ -151,8 +158,8 @@ def test_clip_of_another_length_than_its_labels_is_skipped(
 
 
 def test_store_of_damaged_clips_only_is_refused(dataset: Dataset, tmp_path: Path) -> None:
-    for episode in dataset.episodes:
-        episode.video.write_bytes(b"words")
+    for index in range(len(dataset.episodes)):
+        clip_path(dataset, index).write_bytes(b"words")
     with pytest.raises(DataError, match=r"no clip could be decoded: .*a.mp4"):
         build_frame_store(dataset, tmp_path / "store", 24, 32, resize=nearest)
 
@@ -185,7 +192,7 @@ def test_disk_that_fills_up_while_decoding_keeps_what_is_done(
 
 
 def test_clip_removed_since_reading_is_skipped_and_named(dataset: Dataset, tmp_path: Path) -> None:
-    dataset.episodes[1].video.unlink()
+    clip_path(dataset, 1).unlink()
     store = build_frame_store(dataset, tmp_path / "store", 24, 32, resize=nearest)
     assert store.names == ("a", "c")
     assert "b.mp4: no such file" in store.skipped[0]
@@ -195,5 +202,5 @@ def test_frames_of_the_right_size_are_stored_as_they_are(dataset: Dataset, tmp_p
     resize = Resizer()
     store = build_frame_store(dataset, tmp_path / "store", 48, 64, resize=resize)
     assert resize.calls == 0
-    frames = np.stack(list(read_frames(dataset.episodes[2].video)))
+    frames = np.stack(list(dataset.episodes[2].video.read()))
     np.testing.assert_array_equal(store.frames("c"), frames)

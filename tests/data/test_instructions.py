@@ -13,6 +13,7 @@ from lapa_edge.data.instructions import (
     read_instructions,
     write_instructions,
 )
+from lapa_edge.data.video import VideoFile
 from lapa_edge.errors import DataError
 
 TEXTS = {"a": "push the cube, gently", "b.left": 'say "stop"', "sub/c": ""}
@@ -89,7 +90,7 @@ def test_two_instruction_files_are_refused(tmp_path: Path) -> None:
 
 
 def episodes(*names: str) -> list[Episode]:
-    return [Episode(name, Path(f"{name}.mp4"), 10.0, 5, "as before") for name in names]
+    return [Episode(name, VideoFile(Path(f"{name}.mp4")), 10.0, 5, "as before") for name in names]
 
 
 def test_clips_are_found_by_path_or_by_file_name() -> None:
