@@ -37,17 +37,17 @@ def label(flags: LabelFlags) -> None:
     from lapa_edge.data.dataset import ReadOptions, read_dataset
     from lapa_edge.data.labels import describe_usage, read_labels
     from lapa_edge.data.pairs import FramePairs
+    from lapa_edge.train.codec import read_codec
     from lapa_edge.train.frames import open_frames
     from lapa_edge.train.label import label_video
-    from lapa_edge.train.latents import read_latent_model
     from lapa_edge.train.run_directory import RunDirectory
 
     run = RunDirectory(flags.run)
-    config, model = read_latent_model(run)
+    codec = read_codec(run)
     dataset = read_dataset(flags.data, ReadOptions(split=flags.split))
-    store = open_frames(dataset, config.frame, flags.cache)
-    pairs = FramePairs(store, config.gap_s, dataset.fps)
-    label_video(config, model, run, store, pairs, flags.out)
+    store = open_frames(dataset, codec.frame, flags.cache)
+    pairs = FramePairs(store, (codec.latent.gap_s,), dataset.fps)
+    label_video(codec, run.fingerprint(), store, pairs, flags.out)
     usage = describe_usage(read_labels(flags.out))
     Console().print(
         f"{usage.frames} frames; {usage.active} of {usage.k} codes used, "

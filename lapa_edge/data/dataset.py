@@ -136,8 +136,8 @@ LAYOUTS = (
         _language_table,
     ),
     Layout(
-        f"a folder of videos ({' '.join(VIDEO_SUFFIXES)}, with optional instructions.csv, steps.parquet "
-        "and robot.json)",
+        f"a folder of videos ({' '.join(VIDEO_SUFFIXES)}; instructions.csv, steps.parquet and "
+        "robot.json beside them)",
         _holds_videos,
         _folder,
     ),

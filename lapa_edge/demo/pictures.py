@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
@@ -16,10 +15,7 @@ from lapa_edge.data.labels import Labels
 from lapa_edge.data.video import read_frames, write_video
 from lapa_edge.demo.rollouts import video_path
 from lapa_edge.evaluate.evaluation import JobAnswer
-from lapa_edge.model.latent_action import LatentActionModel
-from lapa_edge.spec import FrameSpec
-from lapa_edge.train.batches import frames_to_tensor
-from lapa_edge.train.device import pick_device
+from lapa_edge.evaluate.latent_codec import LatentCodec
 
 Picture = NDArray[np.uint8]
 
@@ -27,10 +23,8 @@ CELL, CAPTION, COLUMNS = 144, 16, 8
 INK, PAPER = (30, 30, 30), (255, 255, 255)
 
 
-@torch.no_grad()
 def draw_codes(
-    model: LatentActionModel,
-    frame: FrameSpec,
+    codec: LatentCodec,
     store: FrameStore,
     labels: Labels,
     clips: Sequence[str],
@@ -40,10 +34,8 @@ def draw_codes(
 
     Every second row shows where each decoded frame differs from the frame, doubled.
     """
-    device = pick_device()
     counts = Counter(map(tuple, labels.codes.tolist())).most_common(COLUMNS)
-    codes = torch.tensor([sequence for sequence, _ in counts], device=device)  # [c, n]
-    vectors = model.quantizer.codebook[codes]  # [c, n, d]
+    codes = np.array([sequence for sequence, _ in counts], np.int32)  # [c, n]
     total = len(labels.codes)
     titles = ["frame"] + [
         f"{' '.join(map(str, sequence))}  {count / total:.0%}" for sequence, count in counts
@@ -52,8 +44,7 @@ def draw_codes(
     for clip in clips:
         # A quarter into the clip the arm is on its way, and in the picture.
         original = np.array(store.frames(clip)[store.count(clip) // 4][None])
-        first = frames_to_tensor(original, frame, device).expand(len(counts), -1, -1, -1)
-        decoded = _to_pictures(model.decode(first, vectors), frame)
+        decoded = codec.decode(original.repeat(len(counts), axis=0), codes)
         change = decoded.astype(np.int16) - original.astype(np.int16)
         amplified = np.clip(128 + 2 * change, 0, 255).astype(np.uint8)
         rows.append(_row([original[0], *decoded]))
@@ -119,9 +110,3 @@ def _captions(titles: Sequence[str]) -> Picture:
 def _row(pictures: Sequence[Picture]) -> Picture:
     resized = [np.asarray(Image.fromarray(p).resize((CELL, CELL))) for p in pictures]
     return np.concatenate(resized, axis=1)
-
-
-def _to_pictures(images: torch.Tensor, frame: FrameSpec) -> Picture:
-    """Normalised ``[b, 3, h, w]`` back to ``u8 [b, h, w, 3]``."""
-    x = images.permute(0, 2, 3, 1).cpu().numpy() * np.array(frame.std) + np.array(frame.mean)
-    return np.asarray(np.clip(x * 255 + 0.5, 0, 255), dtype=np.uint8)

@@ -33,6 +33,7 @@ from lapa_edge.export.observations import read_observations
 from lapa_edge.export.parity import PARITY, ParityReport
 from lapa_edge.runtime.profile import describe_machine, measure_latency
 from lapa_edge.train.actions import ActionsConfig, actions_config, read_agent, train_actions
+from lapa_edge.train.codec import read_codec
 from lapa_edge.train.frames import open_frames
 from lapa_edge.train.label import label_video
 from lapa_edge.train.latents import LatentsConfig, labelled_pairs, read_latent_model, train_latents
@@ -105,10 +106,9 @@ class Demo:
         train_latents(config, store, pairs, self.latents, labelled)
 
     def _label(self, video: Dataset) -> Labels:
-        config, model = read_latent_model(self.latents)
-        store = self._frames(video)
-        pairs = FramePairs(store, config.gap_s, video.fps)
-        label_video(config, model, self.latents, store, pairs, self.root / "labels")
+        codec, store = read_codec(self.latents), self._frames(video)
+        pairs = FramePairs(store, (codec.latent.gap_s,), video.fps)
+        label_video(codec, self.latents.fingerprint(), store, pairs, self.root / "labels")
         return read_labels(self.root / "labels")
 
     def _train_policy(self, video: Dataset, labels: Labels) -> None:
@@ -159,10 +159,10 @@ class Demo:
         self, video: Dataset, labels: Labels, answers: dict[str, list[JobAnswer]]
     ) -> Report:
         bundle = self._bundle("lapa")
-        latent_config, latent_model = read_latent_model(self.latents)
+        codec = read_codec(self.latents)
         store = self._frames(video)
         clips = [next(n for n in store.names if n.startswith(t)) for t in self.plan.tasks[:5:2]]
-        draw_codes(latent_model, latent_config.frame, store, labels, clips, self.root / "codes.png")
+        draw_codes(codec, store, labels, clips, self.root / "codes.png")
         draw_rollouts(
             METHODS, answers, self.root / "rollouts", self.root / "rollouts.mp4", TIMING.policy_hz
         )

@@ -23,6 +23,12 @@ def frames_to_tensor(frames: NDArray[np.uint8], spec: FrameSpec, device: torch.d
     return (x.permute(0, 3, 1, 2).float() / 255.0 - mean) / std
 
 
+def tensor_to_frames(images: Tensor, spec: FrameSpec) -> NDArray[np.uint8]:
+    """Normalised ``[b, 3, h, w]`` back to ``u8 [b, h, w, 3]``, clipped to what a pixel can hold."""
+    x = images.permute(0, 2, 3, 1).float().cpu().numpy() * np.array(spec.std) + np.array(spec.mean)
+    return np.asarray(np.clip(x * 255 + 0.5, 0, 255), dtype=np.uint8)
+
+
 def augment(
     images: list[Tensor], rng: np.random.Generator, shift: int, light: float
 ) -> list[Tensor]:

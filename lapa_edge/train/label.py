@@ -2,65 +2,51 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from lapa_edge import _native
 from lapa_edge.data.frame_store import FrameStore
 from lapa_edge.data.labels import LabelInfo, Labels, part_path, read_label_info, write_part
 from lapa_edge.data.pairs import FramePairs
 from lapa_edge.errors import ConfigError
-from lapa_edge.model.latent_action import LatentActionModel
+from lapa_edge.evaluate.latent_codec import LatentCodec
 from lapa_edge.progress import progress_bar
-from lapa_edge.spec import LatentSpec
-from lapa_edge.train.batches import frames_to_tensor
-from lapa_edge.train.device import pick_device
-from lapa_edge.train.latents import LatentsConfig
-from lapa_edge.train.run_directory import RunDirectory, write_text
+from lapa_edge.train.run_directory import write_text
 
 CLIPS_PER_PART = 32
 BATCH = 256
 
 
 def label_video(
-    config: LatentsConfig,
-    model: LatentActionModel,
-    run: RunDirectory,
-    store: FrameStore,
-    pairs: FramePairs,
-    root: Path,
+    codec: LatentCodec, fingerprint: str, store: FrameStore, pairs: FramePairs, root: Path
 ) -> None:
     """Write codes for every frame pair at the labelling gap to `root`; skips parts already there.
 
-    The last frames of a clip are paired with its final frame, as the paper does.
+    Args:
+        codec: the latent action model.
+        fingerprint: of its weights, as `RunDirectory.fingerprint` gives it.
+        store, pairs: the video; the last frames of a clip are paired with its final frame, as
+            the paper does, where the pairs truncate.
+        root: where the labels go.
     """
-    quantizer = config.model.quantizer
     info = LabelInfo(
-        latent=LatentSpec(n=config.model.n, k=quantizer.k, d=quantizer.d, gap_s=config.label_gap_s),
-        model_sha256=hashlib.sha256(run.weights.read_bytes()).hexdigest(),
+        latent=codec.latent,
+        model_sha256=fingerprint,
         clips=tuple(store.names),
         clips_per_part=CLIPS_PER_PART,
     )
     _open(root, info)
-    first, second = pairs.all_pairs(config.label_gap_s)
-    codebook = model.quantizer.codebook.detach().cpu().numpy()
+    first, second = pairs.all_pairs(codec.latent.gap_s)
     parts = range(-(-len(info.clips) // CLIPS_PER_PART))
     with progress_bar() as bar:
         for part in bar.track(parts, description="label video"):
             if part_path(root, part).is_file():
                 continue
             clips = info.clips[part * CLIPS_PER_PART : (part + 1) * CLIPS_PER_PART]
-            write_part(
-                root,
-                part,
-                _label_clips(config, model, codebook, store, clips, first, second, info.latent),
-            )
+            write_part(root, part, _label_clips(codec, store, clips, first, second))
 
 
 def _open(root: Path, info: LabelInfo) -> None:
@@ -77,14 +63,11 @@ def _open(root: Path, info: LabelInfo) -> None:
 
 
 def _label_clips(
-    config: LatentsConfig,
-    model: LatentActionModel,
-    codebook: NDArray[np.float32],
+    codec: LatentCodec,
     store: FrameStore,
     clips: tuple[str, ...],
     first: NDArray[np.int64],
     second: NDArray[np.int64],
-    latent: LatentSpec,
 ) -> Labels:
     names, frames, chosen = [], [], []
     for clip in clips:
@@ -94,38 +77,12 @@ def _label_clips(
         frames.append(first[here] - start)
         chosen.append(here)
     index = np.concatenate(chosen)
-    latents = np.concatenate(
-        [
-            np.zeros((0, latent.n, latent.d), np.float32),
-            *_encode(config, model, store, first[index], second[index]),
-        ]
-    )
-    rows = latents.reshape(-1, latent.d)
-    codes = _native.nearest_code(rows, codebook)
-    distance = np.linalg.norm(rows - codebook[codes], axis=1).reshape(-1, latent.n).mean(1)
+    encoded = codec.encode(store.all[first[index]], store.all[second[index]])
     return Labels(
-        latent=latent,
+        latent=codec.latent,
         clip=np.array(names, dtype=np.str_),
         frame=np.concatenate(frames).astype(np.int32),
-        codes=codes.reshape(-1, latent.n),
-        latents=latents,
-        distance=distance.astype(np.float32),
+        codes=encoded.codes,
+        latents=encoded.latents,
+        distance=encoded.distance,
     )
-
-
-@torch.no_grad()
-def _encode(
-    config: LatentsConfig,
-    model: LatentActionModel,
-    store: FrameStore,
-    first: NDArray[np.int64],
-    second: NDArray[np.int64],
-) -> Iterator[NDArray[np.float32]]:
-    device = pick_device()
-    for start in range(0, len(first), BATCH):
-        part = slice(start, start + BATCH)
-        pair = [
-            frames_to_tensor(store.all[index[part]], config.frame, device)
-            for index in (first, second)
-        ]
-        yield model.encode(*pair).cpu().numpy()

@@ -10,6 +10,7 @@ Nothing is pickled: tensors go to safetensors, the rest to JSON.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -39,6 +40,10 @@ class RunDirectory:
     def finished(self) -> bool:
         """Whether the finished weights are there."""
         return self.weights.is_file()
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the finished weights, in hex."""
+        return hashlib.sha256(self.weights.read_bytes()).hexdigest()
 
     def open(self, config: Any) -> None:
         """Save the config, or check that the run already here was started with the same one."""

@@ -21,6 +21,7 @@ from lapa_edge.data.pairs import FramePairs
 from lapa_edge.errors import ConfigError, DataError
 from lapa_edge.spec import TimingSpec
 from lapa_edge.train.actions import actions_config, read_agent, train_actions
+from lapa_edge.train.codec import read_codec
 from lapa_edge.train.frames import open_frames
 from lapa_edge.train.label import label_video
 from lapa_edge.train.latents import LatentsConfig, read_latent_model, train_latents
@@ -60,9 +61,9 @@ def latents(folder: Path, store: FrameStore) -> RunDirectory:
 
 @pytest.fixture(scope="module")
 def labels(folder: Path, store: FrameStore, latents: RunDirectory) -> Path:
-    config, model = read_latent_model(latents)
-    pairs = FramePairs(store, config.gap_s, read_dataset(folder).fps)
-    label_video(config, model, latents, store, pairs, folder.parent / "labels")
+    codec = read_codec(latents)
+    pairs = FramePairs(store, (codec.latent.gap_s,), read_dataset(folder).fps)
+    label_video(codec, latents.fingerprint(), store, pairs, folder.parent / "labels")
     return folder.parent / "labels"
 
 
@@ -181,9 +182,9 @@ def test_a_lost_part_is_named_and_written_again_alike(
     part_path(labels, 0).unlink()
     with pytest.raises(DataError, match="1 of 1 parts are missing; run lapa-label again"):
         read_labels(labels)
-    config, model = read_latent_model(latents)
-    pairs = FramePairs(store, config.gap_s, read_dataset(folder).fps)
-    label_video(config, model, latents, store, pairs, labels)
+    codec = read_codec(latents)
+    pairs = FramePairs(store, (codec.latent.gap_s,), read_dataset(folder).fps)
+    label_video(codec, latents.fingerprint(), store, pairs, labels)
     assert np.array_equal(read_labels(labels).codes, before.codes)
 
 
@@ -193,10 +194,10 @@ def test_labels_of_another_model_are_not_mixed(
     other = latents_run(
         folder, store, tmp_path / "other", replace(LATENTS, loop=replace(LOOP, steps=2, seed=9))
     )
-    config, model = read_latent_model(other)
-    pairs = FramePairs(store, config.gap_s, read_dataset(folder).fps)
+    codec = read_codec(other)
+    pairs = FramePairs(store, (codec.latent.gap_s,), read_dataset(folder).fps)
     with pytest.raises(ConfigError, match="were written by another model"):
-        label_video(config, model, other, store, pairs, labels)
+        label_video(codec, other.fingerprint(), store, pairs, labels)
 
 
 @pytest.mark.parametrize("scratch", [False, True])

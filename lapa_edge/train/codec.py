@@ -1,0 +1,82 @@
+"""A finished stage-1 run behind numpy arrays: what labelling and analysis work with."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lapa_edge import _native
+from lapa_edge.evaluate.latent_codec import Codes, Encoded, Frames
+from lapa_edge.model.latent_action import LatentActionModel
+from lapa_edge.spec import FrameSpec, LatentSpec
+from lapa_edge.train.batches import frames_to_tensor, tensor_to_frames
+from lapa_edge.train.device import pick_device
+from lapa_edge.train.latents import LatentsConfig, read_latent_model
+from lapa_edge.train.run_directory import RunDirectory
+
+BATCH = 128  # bounds the memory, not the result
+
+
+class TrainedCodec:
+    """A latent action model and the settings it was trained with (a `LatentCodec`)."""
+
+    def __init__(self, config: LatentsConfig, model: LatentActionModel) -> None:
+        self._config = config
+        self._device = pick_device()
+        self._model = model.to(self._device).eval()
+        self._codebook = model.quantizer.codebook.detach().cpu().numpy()
+
+    @property
+    def latent(self) -> LatentSpec:
+        """Codes per latent action, codebook size, width, and the gap that labels are read at."""
+        model = self._config.model
+        gap_s = self._config.label_gap_s
+        return LatentSpec(n=model.n, k=model.quantizer.k, d=model.quantizer.d, gap_s=gap_s)
+
+    @property
+    def frame(self) -> FrameSpec:
+        """The size and normalisation of the frames."""
+        return self._config.frame
+
+    @torch.inference_mode()
+    def encode(self, first: Frames, second: Frames) -> Encoded:
+        """Latent actions between `first` and `second`, both uint8 [b, h, w, 3].
+
+        The codes come from the native kernel, whose nearest code is exact, ties to the lowest.
+        """
+        latent = self.latent
+        latents = np.zeros((len(first), latent.n, latent.d), np.float32)
+        for part in _batches(len(first)):
+            pair = (self._tensor(frames[part]) for frames in (first, second))
+            latents[part] = self._model.encode(*pair).cpu().numpy()
+        rows = latents.reshape(-1, latent.d)
+        codes: NDArray[np.int32] = _native.nearest_code(rows, self._codebook)
+        distance = np.linalg.norm(rows - self._codebook[codes], axis=1).reshape(-1, latent.n)
+        return Encoded(codes.reshape(-1, latent.n), latents, distance.mean(1, dtype=np.float32))
+
+    @torch.inference_mode()
+    def decode(self, first: Frames, codes: Codes) -> Frames:
+        """The later frames uint8 [b, h, w, 3] that the codes [b, n] make of `first`."""
+        later = np.empty_like(first)
+        for part in _batches(len(first)):
+            vectors = torch.from_numpy(self._codebook[codes[part]]).to(self._device)
+            predicted = self._model.decode(self._tensor(first[part]), vectors)
+            later[part] = tensor_to_frames(predicted, self.frame)
+        return later
+
+    def _tensor(self, frames: Frames) -> torch.Tensor:
+        return frames_to_tensor(frames, self.frame, self._device)
+
+
+def read_codec(run: RunDirectory) -> TrainedCodec:
+    """The codec of a finished stage-1 run.
+
+    Raises:
+        DataError: no finished stage-1 run lies there.
+    """
+    return TrainedCodec(*read_latent_model(run))
+
+
+def _batches(count: int) -> list[slice]:
+    return [slice(start, start + BATCH) for start in range(0, count, BATCH)]
