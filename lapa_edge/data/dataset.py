@@ -9,11 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lapa_edge.data.bags.reader import is_bag, read_bags
 from lapa_edge.data.damage import MAX_DAMAGED
 from lapa_edge.data.episode import Dataset, is_labelled
-from lapa_edge.data.folder import read_folder
-from lapa_edge.data.instructions import attach_instructions, read_instructions
+from lapa_edge.data.folders.frames import is_frame_folder, read_frame_folder
+from lapa_edge.data.folders.instructions import attach_instructions, read_instructions
+from lapa_edge.data.folders.something import is_something, read_something
+from lapa_edge.data.folders.videos import read_folder
 from lapa_edge.data.language_table import is_language_table, read_language_table
+from lapa_edge.data.lerobot.reader import is_lerobot, read_lerobot
+from lapa_edge.data.rlds.reader import is_rlds, read_rlds
 from lapa_edge.data.video import VIDEO_SUFFIXES
 from lapa_edge.errors import ConfigError, DataError
 
@@ -32,7 +37,11 @@ class ReadOptions:
     """Share of the labelled episodes, 0 to 1, that keep their steps; always the same ones, spread
     evenly. The rest still serve as video."""
     camera: str = ""
-    """Which camera of several; empty takes the layout's first."""
+    """Which camera or image topic of several; empty takes the layout's first."""
+    fps: float | None = None
+    """Camera rate in Hz where the layout does not tell it: folders of frames, unknown RLDS."""
+    instruction_topic: str = ""
+    """Topic of a bag that carries the instruction; empty takes the usual names."""
     max_damaged: float = MAX_DAMAGED
     """Share of the episodes, 0 to 1, that may be damaged and are skipped."""
 
@@ -76,37 +85,82 @@ def known_layouts() -> str:
     return "; ".join(layout.name for layout in LAYOUTS)
 
 
-def _folder(root: Path, options: ReadOptions) -> Dataset:
-    _one_camera(root, options)
-    _one_split(root, options)
-    dataset = read_folder(root, options.instructions, options.max_damaged)
-    return _keep_labelled_share(dataset, options.labelled_share)
-
-
 def _language_table(root: Path, options: ReadOptions) -> Dataset:
-    _one_camera(root, options)
+    _without(root, options, "camera", "fps", "instruction_topic")
     dataset = read_language_table(
         root, options.split, labelled_share=options.labelled_share, max_damaged=options.max_damaged
     )
     return _name_anew(dataset, options)
 
 
+def _lerobot(root: Path, options: ReadOptions) -> Dataset:
+    _without(root, options, "fps", "instruction_topic")
+    return _name_and_label_anew(
+        read_lerobot(
+            root, split=options.split, camera=options.camera, max_damaged=options.max_damaged
+        ),
+        options,
+    )
+
+
+def _rlds(root: Path, options: ReadOptions) -> Dataset:
+    _without(root, options, "instruction_topic")
+    dataset = read_rlds(
+        root,
+        split=options.split,
+        camera=options.camera,
+        fps=options.fps,
+        max_damaged=options.max_damaged,
+    )
+    return _name_and_label_anew(dataset, options)
+
+
+def _something(root: Path, options: ReadOptions) -> Dataset:
+    _without(root, options, "camera", "fps", "instruction_topic")
+    dataset = read_something(root, split=options.split, max_damaged=options.max_damaged)
+    return _name_anew(dataset, options)
+
+
+def _bags(root: Path, options: ReadOptions) -> Dataset:
+    _without(root, options, "fps", "val")
+    return read_bags(
+        root,
+        options.instructions,
+        camera=options.camera,
+        instruction_topic=options.instruction_topic,
+        max_damaged=options.max_damaged,
+    )
+
+
+def _frame_folder(root: Path, options: ReadOptions) -> Dataset:
+    _without(root, options, "camera", "instruction_topic", "val")
+    dataset = read_frame_folder(
+        root, options.instructions, fps=options.fps, max_damaged=options.max_damaged
+    )
+    return _keep_labelled_share(dataset, options.labelled_share)
+
+
+def _folder(root: Path, options: ReadOptions) -> Dataset:
+    _without(root, options, "camera", "fps", "instruction_topic", "val")
+    dataset = read_folder(root, options.instructions, options.max_damaged)
+    return _keep_labelled_share(dataset, options.labelled_share)
+
+
 def _holds_videos(root: Path) -> bool:
     return any(path.suffix.lower() in VIDEO_SUFFIXES for path in root.rglob("*"))
 
 
-def _one_split(root: Path, options: ReadOptions) -> None:
-    if options.split == "val":
-        raise ConfigError(
-            "split",
-            f"expected train or all, for {root} has no splits, got val",
-            "keep clips for validation in a folder of their own",
-        )
-
-
-def _one_camera(root: Path, options: ReadOptions) -> None:
-    if options.camera:
-        raise ConfigError("camera", f"{root} has one camera only, got {options.camera}")
+def _without(root: Path, options: ReadOptions, *unknown: str) -> None:
+    """Refuse the options that this layout has no use for."""
+    for name in unknown:
+        if name == "val" and options.split == "val":
+            raise ConfigError(
+                "split",
+                f"expected train or all, for {root} has no splits, got val",
+                "keep clips for validation in a folder of their own",
+            )
+        if given := getattr(options, name, None):
+            raise ConfigError(name, f"{root} has no choice of it, got {given}", "leave it out")
 
 
 def _name_anew(dataset: Dataset, options: ReadOptions) -> Dataset:
@@ -116,6 +170,10 @@ def _name_anew(dataset: Dataset, options: ReadOptions) -> Dataset:
     texts = read_instructions(options.instructions)
     source = f"instructions {options.instructions}"
     return replace(dataset, episodes=attach_instructions(dataset.episodes, texts, source))
+
+
+def _name_and_label_anew(dataset: Dataset, options: ReadOptions) -> Dataset:
+    return _keep_labelled_share(_name_anew(dataset, options), options.labelled_share)
 
 
 def _keep_labelled_share(dataset: Dataset, share: float) -> Dataset:
@@ -135,6 +193,11 @@ LAYOUTS = (
         is_language_table,
         _language_table,
     ),
+    Layout("LeRobot v2.1 or v3.0 (meta/info.json)", is_lerobot, _lerobot),
+    Layout("RLDS (*.tfrecord shards)", is_rlds, _rlds),
+    Layout("Something-Something (NUMBER.webm and its label JSON)", is_something, _something),
+    Layout("MCAP or rosbag2 (.mcap, .db3)", is_bag, _bags),
+    Layout("folders of frames (clip/NUMBER.jpg)", is_frame_folder, _frame_folder),
     Layout(
         f"a folder of videos ({' '.join(VIDEO_SUFFIXES)}; instructions.csv, steps.parquet and "
         "robot.json beside them)",

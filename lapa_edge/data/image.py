@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lapa_edge.data.source import Frame
 from lapa_edge.errors import DataError
@@ -44,6 +44,10 @@ def decode_image(data: bytes, thing: str) -> Frame:
             return _to_rgb(image)
     except DataError:
         raise
+    except UnidentifiedImageError as error:
+        raise DataError(
+            thing, "not a JPEG, PNG or WebP, or its beginning is gone", AGAIN
+        ) from error
     except Exception as error:  # damaged bytes make Pillow's formats raise a dozen kinds
         raise DataError(thing, f"not a readable JPEG, PNG or WebP ({error})", AGAIN) from error
 

@@ -134,14 +134,18 @@ class CodeUsage:
 
 def describe_usage(labels: Labels) -> CodeUsage:
     """Active codes, perplexity in [1, k], and the number of different code sequences."""
-    k = labels.latent.k
-    share = np.bincount(labels.codes.ravel(), minlength=k) / max(1, labels.codes.size)
+    return count_codes(labels.codes, labels.latent.k)
+
+
+def count_codes(codes: NDArray[np.int32], k: int) -> CodeUsage:
+    """The same of codes ``[m, n]`` out of `k` that lie in memory."""
+    share = np.bincount(codes.ravel(), minlength=k) / max(1, codes.size)
     entropy = -float(sum(p * np.log(p) for p in share if p > 0))
     return CodeUsage(
-        frames=len(labels.frame),
+        frames=len(codes),
         k=k,
         active=int((share > 0).sum()),
         perplexity=float(np.exp(entropy)),
-        sequences=len(np.unique(labels.codes, axis=0)),
+        sequences=len(np.unique(codes, axis=0)),
         share=tuple(float(p) for p in share),
     )

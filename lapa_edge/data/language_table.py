@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from lapa_edge.data.damage import MAX_DAMAGED, check_damage
 from lapa_edge.data.episode import Dataset, Episode, RobotSpec, Steps, is_labelled
-from lapa_edge.data.steps import LIST, list_matrix, read_columns
+from lapa_edge.data.folders.steps import LIST, list_matrix, read_columns
 from lapa_edge.data.video import VideoFile
 from lapa_edge.errors import ConfigError, DataError
 

@@ -61,14 +61,14 @@ def read_video_info(path: Path) -> VideoInfo:
     Raises:
         DataError: the file is missing, empty, not a video, without frames, or cut short.
     """
-    with _opened(path) as (container, stream):
-        frame_count = _count_frames(path, container, stream)
+    with opened(path) as (container, stream):
+        frame_count = count_frames(path, container, stream)
         fps = _frame_rate(path, stream, frame_count)
-    with _opened(path) as (container, stream):
+    with opened(path) as (container, stream):
         first = next(container.decode(stream), None)
         if first is None:
             raise DataError(f"video {path}", "no frame can be decoded", AGAIN)
-        height, width, _ = _to_rgb(first, VideoReformatter()).shape
+        height, width, _ = to_rgb(first, VideoReformatter()).shape
     return VideoInfo(fps=fps, frame_count=frame_count, height=height, width=width)
 
 
@@ -82,16 +82,16 @@ def read_frames(path: Path) -> Iterator[Frame]:
         DataError: as for `read_video_info`, or decoding gives fewer frames than the container
             promises; raised where the damage is met, after the frames before it.
     """
-    with _opened(path) as (container, stream):
-        promised = _count_frames(path, container, stream)
+    with opened(path) as (container, stream):
+        promised = count_frames(path, container, stream)
     count = 0
     damage = ""
-    with _opened(path) as (container, stream):
+    with opened(path) as (container, stream):
         stream.thread_type = "AUTO"
         converter = VideoReformatter()  # shared: a fresh one per frame triples the time
         try:
             for frame in container.decode(stream):
-                yield _to_rgb(frame, converter)
+                yield to_rgb(frame, converter)
                 count += 1
         except av.error.FFmpegError as error:
             damage = f" ({_reason(error)})"
@@ -138,7 +138,7 @@ def write_video(path: Path, frames: Iterable[Frame], fps: float, crf: int = 18) 
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+def opened(path: Path) -> Iterator[tuple[Any, Any]]:
     """A container and its first video stream; FFmpeg's errors become DataError."""
     if not path.is_file():
         raise DataError(f"video {path}", "no such file")
@@ -155,7 +155,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
         ) from error
 
 
-def _count_frames(path: Path, container: Any, stream: Any) -> int:
+def count_frames(path: Path, container: Any, stream: Any) -> int:
     """Frames that the container promises, found without decoding; leaves it read to the end.
 
     MP4 and MOV list every frame with its place in the file, so a cut file shows at once. The
@@ -210,7 +210,7 @@ def _frame_rate(path: Path, stream: Any, frame_count: int) -> float:
     return float(rate)
 
 
-def _to_rgb(frame: Any, converter: Any) -> Frame:
+def to_rgb(frame: Any, converter: Any) -> Frame:
     rgb: Frame = converter.reformat(frame, format="rgb24").to_ndarray()
     turns = round(frame.rotation / 90) % 4  # counter-clockwise, as np.rot90 counts
     return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb

@@ -98,8 +98,7 @@ class LatentActionModel(nn.Module):
             x = block(x)
         e1, e2 = x.chunk(2, dim=1)
         pooled = self.pool(self.pool_query.expand(b, -1, -1), e2 - e1)  # [b, n, d]
-        latents: Tensor = self.to_latent(pooled)
-        return latents
+        return self.quantizer.bound(self.to_latent(pooled))
 
     def decode(self, first: Tensor, vectors: Tensor) -> Tensor:
         """The second frame ``[b, 3, h, w]`` predicted from the first and code vectors."""

@@ -8,7 +8,7 @@ import pytest
 
 from lapa_edge.data.dataset import ReadOptions, read_dataset
 from lapa_edge.data.episode import RobotSpec, Steps
-from lapa_edge.data.folder import write_labels
+from lapa_edge.data.folders.videos import write_labels
 from lapa_edge.errors import ConfigError, DataError
 
 from .conftest import MakeClip

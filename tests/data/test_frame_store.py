@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lapa_edge.data.episode import Dataset
-from lapa_edge.data.folder import read_folder
+from lapa_edge.data.folders.videos import read_folder
 from lapa_edge.data.frame_store import FrameStore, build_frame_store
 from lapa_edge.data.frame_store_build import FRAMES_NAME, PROGRESS_NAME
 from lapa_edge.data.source import Frame

@@ -153,7 +153,7 @@ def test_phone_clip_is_turned_upright() -> None:
         def reformat(self, _: Turned, format: str) -> av.VideoFrame:
             return VideoReformatter().reformat(frame, format=format)
 
-    upright = video._to_rgb(Turned(), Converter())
+    upright = video.to_rgb(Turned(), Converter())
     assert upright.shape == (64, 48, 3)
     np.testing.assert_array_equal(upright, np.rot90(moving_square(1)[0], -1))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lapa_edge.data.damage import MAX_DAMAGED, check_damage
 from lapa_edge.data.episode import Dataset, Episode, RobotSpec, Steps
-from lapa_edge.data.instructions import (
+from lapa_edge.data.folders.instructions import (
     attach_instructions,
     clip_name,
     find_instructions,
@@ -24,8 +24,9 @@ from lapa_edge.data.instructions import (
     read_instructions,
     write_instructions,
 )
-from lapa_edge.data.steps import STEPS_NAME, read_steps, write_labels
-from lapa_edge.data.video import VIDEO_SUFFIXES, VideoFile, read_video_info
+from lapa_edge.data.folders.probe import probe_videos
+from lapa_edge.data.folders.steps import STEPS_NAME, read_steps, write_labels
+from lapa_edge.data.video import VIDEO_SUFFIXES
 from lapa_edge.errors import DataError
 
 __all__ = ["read_folder", "write_instructions", "write_labels"]
@@ -48,17 +49,25 @@ def read_folder(
         DataError: no videos, too many damaged ones, or instructions or steps that do not fit.
     """
     videos = find_videos(root)
-    episodes: list[Episode] = []
-    damaged: dict[str, str] = {}
-    for name, path in videos.items():
-        try:
-            info = read_video_info(path)
-        except DataError as error:
-            damaged[name] = str(error)
-        else:
-            episodes.append(Episode(name, VideoFile(path), info.fps, info.frame_count))
+    episodes, damaged = probe_videos(videos)
     check_damage(f"folder {root}", tuple(damaged.values()), len(videos), max_damaged)
+    return add_labels(root, episodes, damaged, instructions)
 
+
+def add_labels(
+    root: Path, episodes: list[Episode], damaged: dict[str, str], instructions: Path | None = None
+) -> Dataset:
+    """Make a dataset of the clips below ``root`` and of the instructions and steps beside them.
+
+    Args:
+        root: where ``instructions.*``, ``steps.parquet`` and ``robot.json`` may lie.
+        episodes: the clips that can be read.
+        damaged: why each of the others cannot, by clip name; labels may mention them.
+        instructions: a file to read instead of the one in ``root``.
+
+    Raises:
+        DataError: instructions or steps that do not fit.
+    """
     source = instructions or find_instructions(root)
     if source is not None:
         texts = read_instructions(source)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from lapa_edge.data.episode import RobotSpec, Steps
-from lapa_edge.data.folder import read_folder, write_instructions, write_labels
+from lapa_edge.data.folders.videos import read_folder, write_instructions, write_labels
 from lapa_edge.errors import DataError
 
-from .conftest import MakeClip
+from ..conftest import MakeClip
 
 
 def test_plain_folder_is_read_in_order_of_names(make_clip: MakeClip, tmp_path: Path) -> None:

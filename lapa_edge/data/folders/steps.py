@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lapa_edge.data.episode import RobotSpec, Steps, check_fits
 from lapa_edge.data.files import replacing
-from lapa_edge.data.instructions import clip_name
+from lapa_edge.data.folders.instructions import clip_name
 from lapa_edge.errors import DataError
 
 STEPS_NAME = "steps.parquet"

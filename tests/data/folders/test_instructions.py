@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lapa_edge.data.episode import Episode
-from lapa_edge.data.instructions import (
+from lapa_edge.data.folders.instructions import (
     attach_instructions,
     find_instructions,
     read_instructions,

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lapa_edge.data.episode import RobotSpec, Steps
-from lapa_edge.data.steps import read_steps, write_labels
+from lapa_edge.data.folders.steps import read_steps, write_labels
 from lapa_edge.errors import DataError
 
 

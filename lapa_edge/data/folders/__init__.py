@@ -1,0 +1,1 @@
+"""Plain folders: of videos, of frames, Something-Something."""

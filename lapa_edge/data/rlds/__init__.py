@@ -1,0 +1,1 @@
+"""RLDS datasets in TFRecord shards, without TensorFlow."""
