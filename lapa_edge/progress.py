@@ -15,10 +15,11 @@ from rich.progress import (
 )
 
 
-def progress_bar(*extra: str) -> Progress:
+def progress_bar(*extra: str, shown: bool = True) -> Progress:
     """A bar on stderr; `extra` are rich text columns such as ``{task.fields[metrics]}``.
 
-    Where stderr is no terminal the bar is drawn once, at the end, so that logs stay short.
+    Where stderr is no terminal the bar is drawn once, at the end, so that logs stay short; where
+    it is not `shown`, not at all.
     """
     return Progress(
         TextColumn("{task.description:<24}"),
@@ -27,5 +28,6 @@ def progress_bar(*extra: str) -> Progress:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         *(TextColumn(column) for column in extra),
+        disable=not shown,
         console=Console(file=sys.stderr, width=None if sys.stderr.isatty() else 140),
     )

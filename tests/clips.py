@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lapa_edge.data.episode import RobotSpec, Steps
-from lapa_edge.data.folder import write_instructions, write_labels
+from lapa_edge.data.folders.videos import write_instructions, write_labels
 from lapa_edge.data.video import write_video
 
 ROBOT = RobotSpec(

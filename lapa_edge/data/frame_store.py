@@ -15,7 +15,7 @@ import importlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +55,10 @@ class FrameStore:
     def names(self) -> tuple[str, ...]:
         """Clips in the order in which they lie in ``all``."""
         return tuple(self.spans)
+
+    def only(self, names: tuple[str, ...]) -> FrameStore:
+        """The store as if it held these clips alone; their frames stay where they are."""
+        return replace(self, spans={name: self._span(name) for name in names})
 
     def frames(self, name: str) -> Frames:
         """uint8 [t, h, w, 3]: one clip, a view into ``all``."""

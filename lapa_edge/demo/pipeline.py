@@ -18,7 +18,7 @@ from lapa_edge.data.episode import Dataset
 from lapa_edge.data.frame_store import FrameStore
 from lapa_edge.data.labels import Labels, describe_usage, read_labels
 from lapa_edge.data.pairs import FramePairs
-from lapa_edge.demo.pictures import draw_codes, draw_rollouts
+from lapa_edge.demo.pictures import draw_rollouts
 from lapa_edge.demo.plan import BOARD, CHUNK, TIMING, Plan
 from lapa_edge.demo.record import record
 from lapa_edge.demo.report import Report, compare, verdict, write_report
@@ -26,6 +26,8 @@ from lapa_edge.demo.rollouts import roll_out
 from lapa_edge.demo.stages import StageLog
 from lapa_edge.errors import BundleError, LapaError
 from lapa_edge.evaluate.evaluation import JobAnswer, summarise
+from lapa_edge.evaluate.latents.pictures import draw_codes, start_frames
+from lapa_edge.evaluate.latents.usage import common_sequences
 from lapa_edge.evaluate.table import success_table
 from lapa_edge.export.bundle import export_checked_bundle
 from lapa_edge.export.engines import build_engines
@@ -45,6 +47,7 @@ from lapa_edge.train.run_directory import RunDirectory, write_text
 log = logging.getLogger(__name__)
 
 METHODS = ("lapa", "scratch")
+SEQUENCES_SHOWN = 8
 
 
 class Demo:
@@ -102,8 +105,7 @@ class Demo:
         loop = self._loop(self.plan.latent_steps, self.plan.latent_batch)
         config = LatentsConfig(model=model, loop=loop, gap_s=gap_s)
         store = self._frames(video)
-        pairs = FramePairs(store, config.gap_s, video.fps)
-        train_latents(config, store, pairs, self.latents, labelled)
+        train_latents(config, store, video.fps, self.latents, labelled)
 
     def _label(self, video: Dataset) -> Labels:
         codec, store = read_codec(self.latents), self._frames(video)
@@ -162,7 +164,8 @@ class Demo:
         codec = read_codec(self.latents)
         store = self._frames(video)
         clips = [next(n for n in store.names if n.startswith(t)) for t in self.plan.tasks[:5:2]]
-        draw_codes(codec, store, labels, clips, self.root / "codes.png")
+        common = common_sequences(labels.codes, SEQUENCES_SHOWN)
+        draw_codes(codec, start_frames(store, clips), common, self.root / "codes.png")
         draw_rollouts(
             METHODS, answers, self.root / "rollouts", self.root / "rollouts.mp4", TIMING.policy_hz
         )

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from lapa_edge.errors import ConfigError
 from lapa_edge.model.blocks import Attention, Block, PatchStem
-from lapa_edge.model.quantizer import Quantized, Quantizer, QuantizerConfig
+from lapa_edge.model.prediction import Prediction
+from lapa_edge.model.quantizer import Quantizer, QuantizerConfig
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class LatentActionConfig:
     """Decoder blocks."""
     n: int = 4
     """Codes per latent action."""
+    feature_dim: int = 0
+    """Width of the frozen features of the second frame that a second head predicts; 0 for none."""
     action_dim: int = 0
     """Actions predicted from the latent by a joint linear head; 0 where no demos are at hand."""
     quantizer: QuantizerConfig = field(default_factory=QuantizerConfig)
@@ -83,16 +86,22 @@ class LatentActionModel(nn.Module):
         )
         flat = config.n * config.quantizer.d
         self.to_action = nn.Linear(flat, config.action_dim) if config.action_dim else None
+        self.to_features = nn.Linear(config.d, config.feature_dim) if config.feature_dim else None
         self.to_pixels = nn.Sequential(
             nn.LayerNorm(config.d), nn.Linear(config.d, 3 * config.patch**2)
         )
 
+    def describe(self, frames: Tensor) -> Tensor:
+        """Patches of each frame on its own, ``[b, 3, h, w] -> [b, tokens, d]``."""
+        tokens: Tensor = self.encoder_stem(frames)
+        for block in self.spatial:
+            tokens = block(tokens)
+        return tokens
+
     def encode(self, first: Tensor, second: Tensor) -> Tensor:
         """Pre-quantization latents ``[b, n, d]`` of frame pairs ``[b, 3, h, w]``."""
         b = len(first)
-        tokens = self.encoder_stem(torch.cat([first, second]))  # [2b, tokens, d]
-        for block in self.spatial:
-            tokens = block(tokens)
+        tokens = self.describe(torch.cat([first, second]))
         x = torch.cat([tokens[:b] + self.frame_mark[0], tokens[b:] + self.frame_mark[1]], dim=1)
         for block in self.temporal:
             x = block(x)
@@ -102,18 +111,46 @@ class LatentActionModel(nn.Module):
 
     def decode(self, first: Tensor, vectors: Tensor) -> Tensor:
         """The second frame ``[b, 3, h, w]`` predicted from the first and code vectors."""
+        return first + self._unpatch(self.to_pixels(self._later_tokens(first, vectors)))
+
+    def _later_tokens(self, first: Tensor, vectors: Tensor) -> Tensor:
+        """What the decoder knows of each patch of the second frame, ``[b, tokens, d]``."""
         x = self.decoder_stem(first)
-        codes = self.from_code(vectors) + self.code_position
         tokens = x.shape[1]
-        x = torch.cat([x, codes], dim=1)
+        x = torch.cat([x, self.from_code(vectors) + self.code_position], dim=1)
         for block in self.decoder:
             x = block(x)
-        return first + self._unpatch(self.to_pixels(x[:, :tokens]))
+        return x[:, :tokens]
 
-    def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, Quantized]:
-        """Predicted second frame and the quantized latent action between the two."""
+    def forward(
+        self, first: Tensor, second: Tensor, labelled: tuple[Tensor, Tensor] | None = None
+    ) -> Prediction:
+        """The second frame and the latent action between the two, as a training step wants them.
+
+        Args:
+            first, second: ``[b, 3, h, w]``.
+            labelled: a second batch of pairs, for which the joint head predicts actions.
+        """
         quantized = self.quantizer(self.encode(first, second))
-        return self.decode(first, quantized.vectors), quantized
+        tokens = self._later_tokens(first, quantized.vectors)
+        return Prediction(
+            frame=first + self._unpatch(self.to_pixels(tokens)),
+            quantized=quantized,
+            features=self.to_features(tokens) if self.to_features else None,
+            actions=self._predict_actions(*labelled) if labelled else None,
+        )
+
+    def _predict_actions(self, first: Tensor, second: Tensor) -> Tensor:
+        """``[2, m, a]`` from the latents and, straight through, from their codes.
+
+        Through the codes' gradient they too learn to tell actions apart.
+        """
+        assert self.to_action is not None
+        latents = self.encode(first, second)
+        chosen = self.quantizer.codebook[self.quantizer.nearest(latents)]
+        both = torch.stack([latents, latents + (chosen - latents).detach()])
+        actions: Tensor = self.to_action(both.flatten(2))
+        return actions
 
     def _unpatch(self, patches: Tensor) -> Tensor:
         """``[b, rows * columns, 3 * patch * patch] -> [b, 3, h, w]``."""

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lapa_edge.errors import ConfigError
+from lapa_edge.model.prediction import Prediction
 from lapa_edge.model.published_blocks import PositionBias, Transformer
 from lapa_edge.model.published_quantizer import (
     PublishedQuantizer,
@@ -142,14 +143,14 @@ class PublishedModel(nn.Module):
         image: Tensor = self.to_pixels(x).transpose(1, 2).unflatten(2, (side, side))
         return F.pixel_shuffle(image, self.config.patch)
 
-    def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, Quantized]:
+    def forward(self, first: Tensor, second: Tensor) -> Prediction:
         """Predicted second frame and the quantized latent action between the two.
 
         In training noise stands for the quantization error; in evaluation the codes are exact, as
         in the published ``inference`` (its ``forward`` adds the noise even then).
         """
         quantized: Quantized = self.quantizer(self.encode(first, second))
-        return self.decode(first, quantized.vectors), quantized
+        return Prediction(self.decode(first, quantized.vectors), quantized)
 
     def _embed(self, image: Tensor) -> Tensor:
         """``[b, 3, h, w] -> [b, side * side, d]``, one linear map per patch."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lapa_edge.data.episode import Dataset
 from lapa_edge.data.frame_store import FrameStore
+from lapa_edge.data.motion import executed_actions
 from lapa_edge.errors import DataError
 
 
@@ -26,26 +27,23 @@ class ActionPairs:
     def __init__(self, dataset: Dataset, store: FrameStore, gap_s: tuple[float, ...]) -> None:
         first, second, actions = [], [], []
         for episode in dataset.episodes:
-            steps = episode.steps
-            assert steps is not None
             offset, last = store.offset(episode.name), store.count(episode.name) - 1
-            running = np.concatenate([np.zeros((1, steps.action.shape[1])), steps.action]).cumsum(0)
-            taken = np.searchsorted(steps.time_s, np.arange(last + 1) / episode.fps - 1e-6)
+            executed = executed_actions(episode, last + 1)
             for gap in gap_s:
                 i = np.arange(last + 1)
                 j = np.minimum(i + max(1, round(gap * episode.fps)), last)
-                moved = taken[j] > taken[i]
+                moved = executed.count(i, j) > 0
                 i, j = i[moved], j[moved]
-                count = (taken[j] - taken[i])[:, None]
                 first.append(offset + i)
                 second.append(offset + j)
-                actions.append((running[taken[j]] - running[taken[i]]) / count)
+                actions.append(executed.total(i, j) / executed.count(i, j)[:, None])
         if not first or not sum(map(len, first)):
             raise DataError("demos", "no frame pair has actions between", "check fps and time_s")
         self._first, self._second = np.concatenate(first), np.concatenate(second)
         mean_action = np.concatenate(actions)
         self.action_dim = mean_action.shape[1]
-        spread = mean_action.std(0).clip(1e-2)
+        spread = mean_action.std(0)
+        spread[spread < 1e-9] = 1.0  # an action that never changes
         self._action = ((mean_action - mean_action.mean(0)) / spread).astype(np.float32)
 
     def sample(

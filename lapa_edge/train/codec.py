@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 
 from lapa_edge import _native
 from lapa_edge.evaluate.latent_codec import Codes, Encoded, Frames
-from lapa_edge.model.latent_action import LatentActionModel
 from lapa_edge.spec import FrameSpec, LatentSpec
 from lapa_edge.train.batches import frames_to_tensor, tensor_to_frames
 from lapa_edge.train.device import pick_device
-from lapa_edge.train.latents import LatentsConfig, read_latent_model
+from lapa_edge.train.latents import LatentModel, LatentsConfig, read_latent_model
 from lapa_edge.train.run_directory import RunDirectory
 
 BATCH = 128  # bounds the memory, not the result
@@ -21,7 +20,7 @@ BATCH = 128  # bounds the memory, not the result
 class TrainedCodec:
     """A latent action model and the settings it was trained with (a `LatentCodec`)."""
 
-    def __init__(self, config: LatentsConfig, model: LatentActionModel) -> None:
+    def __init__(self, config: LatentsConfig, model: LatentModel) -> None:
         self._config = config
         self._device = pick_device()
         self._model = model.to(self._device).eval()
@@ -30,7 +29,7 @@ class TrainedCodec:
     @property
     def latent(self) -> LatentSpec:
         """Codes per latent action, codebook size, width, and the gap that labels are read at."""
-        model = self._config.model
+        model = self._config.network
         gap_s = self._config.label_gap_s
         return LatentSpec(n=model.n, k=model.quantizer.k, d=model.quantizer.d, gap_s=gap_s)
 
@@ -69,13 +68,13 @@ class TrainedCodec:
         return frames_to_tensor(frames, self.frame, self._device)
 
 
-def read_codec(run: RunDirectory) -> TrainedCodec:
-    """The codec of a finished stage-1 run.
+def read_codec(run: RunDirectory, best: bool = False) -> TrainedCodec:
+    """The codec of a stage-1 run, of its last weights or of its `best`.
 
     Raises:
         DataError: no finished stage-1 run lies there.
     """
-    return TrainedCodec(*read_latent_model(run))
+    return TrainedCodec(*read_latent_model(run, best))
 
 
 def _batches(count: int) -> list[slice]:

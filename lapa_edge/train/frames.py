@@ -6,6 +6,7 @@ import hashlib
 import logging
 from pathlib import Path
 
+from lapa_edge.data.damage import MAX_DAMAGED, check_damage
 from lapa_edge.data.episode import Dataset
 from lapa_edge.data.frame_store import FrameStore, build_frame_store
 from lapa_edge.progress import progress_bar
@@ -16,21 +17,30 @@ log = logging.getLogger(__name__)
 DEFAULT_CACHE = Path("~/.cache/lapa-edge/frames")
 
 
-def open_frames(dataset: Dataset, frame: FrameSpec, cache: Path = DEFAULT_CACHE) -> FrameStore:
+def open_frames(
+    dataset: Dataset,
+    frame: FrameSpec,
+    cache: Path = DEFAULT_CACHE,
+    max_damaged: float = MAX_DAMAGED,
+) -> FrameStore:
     """Decode and resize every clip, or open the cache where that was done before.
+
+    Damaged clips are named, counted and left out.
 
     Args:
         dataset: clips.
         frame: the size to store.
         cache: a folder for the stores of all datasets.
+        max_damaged: share of the clips, 0 to 1, that may be damaged, in reading and in decoding.
+
+    Raises:
+        DataError: more clips are damaged, or the disk is too full.
     """
     root = dataset.root.resolve()
     # Other clips of the same folder (a split, the labelled ones) get a store of their own.
     clips = "\n".join([str(root), *(episode.name for episode in dataset.episodes)])
     key = hashlib.sha256(clips.encode()).hexdigest()[:8]
     directory = cache.expanduser() / f"{root.name}-{key}-{frame.height}x{frame.width}"
-    for line in dataset.skipped:
-        log.warning("skipped %s", line)
     with progress_bar() as bar:
         task = bar.add_task("decode video", total=None)
 
@@ -39,6 +49,11 @@ def open_frames(dataset: Dataset, frame: FrameSpec, cache: Path = DEFAULT_CACHE)
 
         store = build_frame_store(dataset, directory, frame.height, frame.width, progress=progress)
         bar.update(task, completed=len(store.all), total=len(store.all))
-    for line in store.skipped:
+    skipped = (*dataset.skipped, *store.skipped)
+    for line in skipped:
         log.warning("skipped %s", line)
+    if skipped:
+        total = len(dataset.episodes) + len(dataset.skipped)
+        log.warning("%d of %d clips of %s were skipped", len(skipped), total, root)
+        check_damage(f"dataset {root}", skipped, total, max_damaged)
     return store

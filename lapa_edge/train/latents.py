@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,38 +15,73 @@ from torch.nn import functional as F
 from lapa_edge.data.episode import Dataset
 from lapa_edge.data.frame_store import FrameStore
 from lapa_edge.data.pairs import FramePairs
+from lapa_edge.errors import ConfigError
 from lapa_edge.model.latent_action import LatentActionConfig, LatentActionModel
+from lapa_edge.model.published import PublishedConfig, PublishedModel
 from lapa_edge.spec import FrameSpec
 from lapa_edge.train.action_pairs import ActionPairs
 from lapa_edge.train.batches import augment, frames_to_tensor
 from lapa_edge.train.device import pick_device
-from lapa_edge.train.loop import LoopConfig, Losses, train, unwrap
+from lapa_edge.train.features import FrozenFeatures
+from lapa_edge.train.held_out import hold_out, measure_held_out
+from lapa_edge.train.latent_losses import code_usage, gain_over_copy, pixel_loss
+from lapa_edge.train.loop import LoopConfig, Losses, Validation, train
 from lapa_edge.train.run_directory import RunDirectory, load_weights
 
 Indices = NDArray[np.int64]
+LatentModel = LatentActionModel | PublishedModel
 
 
 @dataclass(frozen=True)
 class LatentsConfig:
-    """Stage 1 settings; frames are as large as ``model.height`` and ``model.width`` say."""
+    """Stage 1 settings; frames are as large as the network says."""
 
     model: LatentActionConfig = field(default_factory=LatentActionConfig)
-    """The network."""
+    """Our network."""
+    published: PublishedConfig | None = None
+    """The network that LAPA published, in place of ours."""
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=600))
     """The training loop."""
     gap_s: tuple[float, ...] = (0.2, 0.3, 0.4)
     """Times between the two frames, seconds; one is drawn per pair. The middle one labels."""
+    short_clips: Literal["truncate", "skip"] = "truncate"
+    """A gap that runs past the clip's end stops at its last frame, as in the paper, or is left."""
     shift: int = 4
     """Augmentation: largest random shift, pixels."""
     light: float = 0.1
     """Augmentation: largest relative change of light."""
+    alike: bool = True
+    """Augment both frames of a pair alike; else each on its own."""
     motion_weight: float = 4.0
     """Extra weight of the pixels that change between the two frames; 0 is plain MSE."""
-
+    scales: tuple[int, ...] = (1, 4, 16)
+    """Pixels over which the loss averages frames; (1,) looks at the full resolution alone."""
+    features: str = ""
+    """Target in a frozen feature space: a stage-1 run or an ONNX file; see `train.features`."""
+    feature_weight: float = 1.0
+    """Weight of the loss on the frozen features."""
     action_batch: int = 16
     """Labelled pairs per step for the joint action head, where demos are given."""
     action_weight: float = 1.0
     """Weight of the joint action head's loss."""
+    held_out: float = 0.05
+    """Share of the clips that are kept for validation, 0 to 0.5."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.held_out <= 0.5:
+            raise ConfigError("held_out", f"expected 0 to 0.5, got {self.held_out}")
+        if not self.scales or min(self.scales) < 1:
+            raise ConfigError("scales", f"expected pixels of at least 1, got {self.scales}")
+        if self.published and (self.model.action_dim or self.model.feature_dim):
+            raise ConfigError(
+                "preset lapa", "the published network has no head for actions or features",
+                "leave --demos and --features out, or take another preset",
+            )  # fmt: skip
+
+    @property
+    def network(self) -> LatentActionConfig | PublishedConfig:
+        """The network's settings, whichever it is."""
+        return self.published or self.model
 
     @property
     def label_gap_s(self) -> float:
@@ -53,7 +90,9 @@ class LatentsConfig:
 
     @property
     def frame(self) -> FrameSpec:
-        """Frames of the size the model reads."""
+        """Frames as the network reads them."""
+        if self.published:
+            return self.published.frame
         return FrameSpec(height=self.model.height, width=self.model.width)
 
 
@@ -73,90 +112,99 @@ def labelled_pairs(demos: Dataset, store: FrameStore, gap_s: tuple[float, ...]) 
 def train_latents(
     config: LatentsConfig,
     store: FrameStore,
-    pairs: FramePairs,
+    fps: Mapping[str, float],
     run: RunDirectory,
     labelled: LabelledPairs | None = None,
-) -> LatentActionModel:
+) -> LatentModel:
     """Train on frame pairs; the finished weights are in `run`.
 
     Args:
         config: its ``model.action_dim`` is the demos' where `labelled` is given, else 0.
-        store, pairs: the video.
+        store: the video's frames.
+        fps: camera rate in Hz by clip name.
         run: where it goes.
         labelled: demos for the joint action head.
+
+    Raises:
+        DataError: no frame pair lies a gap apart.
+        ConfigError: the run here was started with other settings.
     """
     device = pick_device()
+    training, held_out = hold_out(store, fps, config.held_out, config.label_gap_s)
+    truncate = config.short_clips == "truncate"
+    pairs = FramePairs(training, config.gap_s, fps, truncate)
+    features = FrozenFeatures.read(config.features, device) if config.features else None
 
     def load(
         frames: FrameStore, index: tuple[Indices, Indices], rng: np.random.Generator
-    ) -> list[Tensor]:
-        pair = [frames_to_tensor(frames.all[i], config.frame, device) for i in index]
-        return augment(pair, rng, config.shift, config.light)
+    ) -> tuple[Tensor, Tensor]:
+        first, second = (frames_to_tensor(frames.all[i], config.frame, device) for i in index)
+        if config.alike:
+            first, second = augment([first, second], rng, config.shift, config.light)
+        else:
+            (first,) = augment([first], rng, config.shift, config.light)
+            (second,) = augment([second], rng, config.shift, config.light)
+        return first, second
 
     def loss_function(model: nn.Module, rng: np.random.Generator) -> Losses:
-        first, second = load(store, pairs.sample(rng, config.loop.batch), rng)
-        predicted, quantized = model(first, second)
-        squared = (predicted - second).square()
-        loss = (squared * motion_weights(first, second, config.motion_weight)).mean()
-        with torch.no_grad():
-            copied = (first - second).square().mean()
-            metrics = {
-                "gain": 1 - squared.mean() / copied.clamp_min(1e-8),
-                **code_usage(quantized.codes, config.model.quantizer.k),
-            }
+        first, second = load(training, pairs.sample(rng, config.loop.batch), rng)
+        actions, more = None, {}
         if labelled:
-            *index, action = labelled.pairs.sample(rng, config.action_batch)
-            pair = load(labelled.store, (index[0], index[1]), rng)
-            on_actions = action_loss(unwrap(model), pair, torch.from_numpy(action).to(device))
-            loss = loss + config.action_weight * on_actions
-            metrics["action"] = on_actions.detach()
-        return loss + quantized.loss, metrics
+            *index, normalised = labelled.pairs.sample(rng, config.action_batch)
+            more["labelled"] = load(labelled.store, (index[0], index[1]), rng)
+            actions = torch.from_numpy(normalised).to(device)
+        predicted = model(first, second, **more)
+        loss = pixel_loss(predicted.frame, first, second, config.motion_weight, config.scales)
+        loss = loss + predicted.quantized.loss
+        metrics = {
+            "gain": gain_over_copy(predicted.frame.detach(), first, second),
+            **code_usage(predicted.quantized.codes, config.network.quantizer.k),
+        }
+        if features:
+            wanted = features.of(second, config.frame, predicted.features.shape[1])
+            metrics["features"] = F.mse_loss(predicted.features, wanted)
+            loss = loss + config.feature_weight * metrics["features"]
+        if actions is not None:
+            metrics["action"] = F.mse_loss(predicted.actions, actions.expand_as(predicted.actions))
+            loss = loss + config.action_weight * metrics["action"]
+        return loss, metrics
+
+    def look(model: nn.Module) -> dict[str, float]:
+        assert held_out
+        return measure_held_out(model, held_out, store, config.frame, config.network.quantizer.k)
 
     run.open(config)
     model = train(
         "train latents",
-        lambda: LatentActionModel(config.model).to(device),
+        lambda: build_latent_model(config).to(device),
         loss_function,
         config.loop,
         run,
+        validation=Validation(look, best="val_gain") if held_out else None,
     )
-    assert isinstance(model, LatentActionModel)
+    assert isinstance(model, LatentModel)
     return model
 
 
-def action_loss(model: LatentActionModel, pair: list[Tensor], action: Tensor) -> Tensor:
-    """Mean squared error of the joint head, on the latent and on its codes alike.
+def build_latent_model(config: LatentsConfig) -> LatentModel:
+    """The network of the settings, with fresh weights."""
+    if config.published:
+        return PublishedModel(config.published)
+    return LatentActionModel(config.model)
 
-    The codes get their gradient straight through, so they too learn to tell actions apart.
+
+def read_latent_model(run: RunDirectory, best: bool = False) -> tuple[LatentsConfig, LatentModel]:
+    """A stage-1 run: its config and its model, ready to label.
+
+    Args:
+        run: the run.
+        best: the weights that did best on held-out clips, in place of the last ones; a run that
+            is not finished has them too.
+
+    Raises:
+        DataError: no such weights, or of another network than the config says.
     """
-    assert model.to_action is not None
-    latents = model.encode(*pair)
-    chosen = model.quantizer.codebook[model.quantizer.nearest(latents)]
-    quantized = latents + (chosen - latents).detach()
-    return (
-        F.mse_loss(model.to_action(latents.flatten(1)), action)
-        + F.mse_loss(model.to_action(quantized.flatten(1)), action)
-    ) / 2
-
-
-def motion_weights(first: Tensor, second: Tensor, weight: float) -> Tensor:
-    """Loss weights ``[b, 1, h, w]``: 1 where nothing moves, up to ``1 + weight`` where it does."""
-    change = (second - first).abs().mean(1, keepdim=True)
-    moved = F.avg_pool2d(change, 5, stride=1, padding=2)
-    return 1 + weight * (moved * 4).clamp(max=1.0)
-
-
-def code_usage(codes: Tensor, k: int) -> dict[str, Tensor]:
-    """Perplexity of the codes ``[b, n]`` in [1, k], and how many of the k occur."""
-    share = torch.bincount(codes.flatten(), minlength=k).float()
-    share = share / share.sum().clamp_min(1)
-    entropy = -(share * share.clamp_min(1e-12).log()).sum()
-    return {"perplexity": entropy.exp(), "active": (share > 0).sum().float()}
-
-
-def read_latent_model(run: RunDirectory) -> tuple[LatentsConfig, LatentActionModel]:
-    """The finished stage-1 run: its config and its model, ready to label."""
     config = run.read_config(LatentsConfig)
-    model = LatentActionModel(config.model).to(pick_device())
-    load_weights(model, run.weights)
+    model = build_latent_model(config).to(pick_device())
+    load_weights(model, run.best if best else run.weights)
     return config, model.eval()

@@ -1,7 +1,9 @@
 """The loop under every stage: batches in, finished weights out, resumable to the bit.
 
-The randomness of step ``i`` is a function of the seed and ``i`` alone, so a resumed run needs no
-generator states to take the very steps that an uninterrupted one takes.
+The randomness of step ``i`` is a function of the seed, ``i`` and the process alone, so a resumed
+run needs no generator states to take the very steps that an uninterrupted one takes. Under
+``accelerate launch`` or ``torchrun`` each process draws batches of its own and gradients are
+averaged; the first process writes.
 """
 
 from __future__ import annotations
@@ -11,17 +13,18 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from rich.progress import Progress, TaskID
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import Tensor, nn
 
-from lapa_edge.errors import ConfigError
+from lapa_edge.errors import ConfigError, DataError
 from lapa_edge.progress import progress_bar
+from lapa_edge.train.device import bf16_works
 from lapa_edge.train.interrupts import interrupts_held
+from lapa_edge.train.metrics import MetricsLog
 from lapa_edge.train.run_directory import RunDirectory, load_weights
 
 
@@ -34,7 +37,9 @@ class LoopConfig:
     batch: int = 64
     """Samples per step and process."""
     learning_rate: float = 1e-3
-    """Peak learning rate, reached after the warm-up, then a cosine to zero."""
+    """Peak learning rate, reached after the warm-up."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """cosine: down to zero at the last step."""
     warmup_steps: int = 50
     """Steps of linear warm-up."""
     weight_decay: float = 0.01
@@ -45,11 +50,15 @@ class LoopConfig:
     """Seconds between checkpoints; Ctrl-C writes one of its own."""
     log_every: int = 20
     """Steps between lines of metrics."""
+    validate_every: int = 200
+    """Steps between looks at held-out data, where a stage has any; the best weights are kept."""
+    tensorboard: bool = False
+    """Write the metrics for TensorBoard as well."""
     seed: int = 0
     """Seed of the weights and of every batch."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "log_every"):
+        for name in ("steps", "batch", "log_every", "validate_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(name, f"expected at least 1, got {getattr(self, name)}")
         if not 0 < self.learning_rate < math.inf:
@@ -64,6 +73,19 @@ Losses = tuple[Tensor, dict[str, Tensor]]
 LossFunction = Callable[[nn.Module, np.random.Generator], Losses]
 
 
+@dataclass(frozen=True)
+class Validation:
+    """What a stage measures on held-out data, and by which number it keeps its best weights.
+
+    Attributes:
+        measure: the model in evaluation mode -> metrics by name; draws nothing at random.
+        best: the metric of which more is better.
+    """
+
+    measure: Callable[[nn.Module], dict[str, float]]
+    best: str
+
+
 def train(
     label: str,
     build_model: Callable[[], nn.Module],
@@ -71,6 +93,7 @@ def train(
     config: LoopConfig,
     run: RunDirectory,
     learning_rate_scales: Sequence[tuple[str, float]] = (),
+    validation: Validation | None = None,
 ) -> nn.Module:
     """Train until ``config.steps``, from the checkpoint in `run` where there is one.
 
@@ -81,43 +104,59 @@ def train(
         config: see `LoopConfig`.
         run: where config, metrics and weights go.
         learning_rate_scales: ``(parameter name prefix, factor)`` for slower parts.
+        validation: looked at now and then, if given; the best weights are kept beside the last.
 
     Returns:
         The trained model, in evaluation mode.
+
+    Raises:
+        DataError: the loss is no longer a finite number.
+        KeyboardInterrupt: after Ctrl-C, with a checkpoint written.
     """
     torch.manual_seed(config.seed)
-    accelerator = Accelerator()
-    # Frames come as rows of RGB pixels; convolutions are a fifth faster when they stay so.
-    model = build_model().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    accelerator = _accelerator()
+    model = _images_last(build_model())
     if run.finished:
         log.info("%s is already finished: %s", label, run.root)
-        return _finished(model, run)
+        load_weights(model, run.weights)
+        return model.eval()
     optimizer = _optimizer(model, config, learning_rate_scales)
     done = run.load_checkpoint(model, optimizer)
     prepared, optimizer = accelerator.prepare(model, optimizer)
-    prepared.train()
+    first = accelerator.is_main_process
     saved_at = time.monotonic()
-    with progress_bar("{task.fields[metrics]}") as bar, interrupts_held() as interrupted:
+    with (
+        progress_bar("{task.fields[metrics]}", shown=first) as bar,
+        interrupts_held() as interrupted,
+        MetricsLog(run, done, config.tensorboard, shown=first) as metrics_log,
+    ):
         task = bar.add_task(label, total=config.steps, completed=done, metrics="")
         for step in range(done, config.steps):
+            prepared.train()
             _set_learning_rate(optimizer, _schedule(step, config))
             rng = _seed_step(config.seed, step, accelerator.process_index)
-            loss, metrics = loss_function(prepared, rng)
+            with accelerator.autocast():
+                loss, metrics = loss_function(prepared, rng)
             optimizer.zero_grad(set_to_none=True)
             accelerator.backward(loss)
-            accelerator.clip_grad_norm_(prepared.parameters(), config.clip_norm)
+            norm = accelerator.clip_grad_norm_(prepared.parameters(), config.clip_norm)
+            _check_finite(norm, step, run)
             optimizer.step()
-            bar.advance(task)
             last = step + 1 == config.steps
-            if accelerator.is_main_process and ((step + 1) % config.log_every == 0 or last):
-                _log(run, bar, task, step + 1, {"loss": loss.detach(), **metrics})
-            due = interrupted() or time.monotonic() - saved_at > config.checkpoint_every_s
-            if accelerator.is_main_process and due:
+            if (step + 1) % config.log_every == 0 or last:
+                bar.update(task, metrics=metrics_log.add(step + 1, {"loss": loss, **metrics}))
+            bar.advance(task)
+            if validation and first and ((step + 1) % config.validate_every == 0 or last):
+                found = validation.measure(model.eval())
+                bar.update(task, metrics=metrics_log.add(step + 1, found))
+                run.keep_best(model, step + 1, found, validation.best)
+            stop = _any_process(accelerator, interrupted())
+            if first and (stop or time.monotonic() - saved_at > config.checkpoint_every_s):
                 run.save_checkpoint(step + 1, model, optimizer)
                 saved_at = time.monotonic()
-            if interrupted():
+            if stop:
                 raise KeyboardInterrupt
-    if accelerator.is_main_process:
+    if first:
         run.finish(model)
     accelerator.wait_for_everyone()
     return model.eval()
@@ -128,9 +167,37 @@ def unwrap(model: nn.Module) -> Any:
     return getattr(model, "module", model)
 
 
-def _finished(model: nn.Module, run: RunDirectory) -> nn.Module:
-    load_weights(model, run.weights)
-    return model.eval()
+def _accelerator() -> Accelerator:
+    """bf16 where the device has it; parameters that a step leaves out are no error."""
+    return Accelerator(
+        mixed_precision="bf16" if bf16_works() else "no",
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
+
+
+def _any_process(accelerator: Accelerator, happened: bool) -> bool:
+    """Whether it happened on any process: all stop at the same step, or they would wait forever."""
+    if accelerator.num_processes == 1:
+        return happened
+    flag = torch.tensor(float(happened), device=accelerator.device)
+    return bool(accelerator.reduce(flag, reduction="sum") > 0)
+
+
+def _check_finite(norm: Any, step: int, run: RunDirectory) -> None:
+    if norm is not None and not math.isfinite(float(norm)):
+        raise DataError(
+            f"run {run.root}",
+            f"the gradient is no longer finite in step {step + 1}",
+            "lower --learning-rate, or look for damaged data",
+        )
+
+
+def _images_last(model: nn.Module) -> nn.Module:
+    """Frames come as rows of RGB pixels; 2-D convolutions are a fifth faster when they stay so."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
 
 
 def _optimizer(
@@ -150,9 +217,11 @@ def _optimizer(
 
 
 def _schedule(step: int, config: LoopConfig) -> float:
-    """Learning rate at `step`: linear warm-up, then a cosine to zero."""
+    """Learning rate at `step`: linear warm-up, then constant or a cosine to zero."""
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
+    if config.schedule == "constant":
+        return config.learning_rate
     share = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
 
@@ -167,11 +236,3 @@ def _seed_step(seed: int, step: int, process: int) -> np.random.Generator:
     rng = np.random.default_rng([seed, step, process])
     torch.manual_seed(int(rng.integers(2**62)))
     return rng
-
-
-def _log(
-    run: RunDirectory, bar: Progress, task: TaskID, step: int, metrics: dict[str, Tensor]
-) -> None:
-    values = {name: float(value.detach()) for name, value in metrics.items()}
-    run.log({"step": step, **values})
-    bar.update(task, metrics="  ".join(f"{name} {v:.3g}" for name, v in values.items()))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from lapa_edge.model.action_head import ActionHeadConfig
 from lapa_edge.model.latent_action import LatentActionConfig
 from lapa_edge.model.policy import PolicyConfig
+from lapa_edge.model.published import PublishedConfig
+from lapa_edge.model.published_quantizer import PublishedQuantizerConfig
+from lapa_edge.train.latents import LatentsConfig
+from lapa_edge.train.loop import LoopConfig
 
 PresetName = Literal["debug", "tiny", "small"]
 
@@ -45,3 +49,19 @@ PRESETS: dict[str, Preset] = {
         ActionHeadConfig(width=512),
     ),
 }  # fmt: skip
+
+
+def published_latents(n: int, k: int, loop: LoopConfig) -> LatentsConfig:
+    """Stage 1 as published: its network, and its way of training at the given length and rate.
+
+    Adam at a constant rate, clipped at 0.5; plain MSE of unaltered frames. The published run took
+    100k steps of batch 64 at 1e-4.
+    """
+    return LatentsConfig(
+        published=PublishedConfig(n=n, quantizer=PublishedQuantizerConfig(k=k)),
+        loop=replace(loop, schedule="constant", warmup_steps=0, weight_decay=0.0, clip_norm=0.5),
+        shift=0,
+        light=0.0,
+        motion_weight=0.0,
+        scales=(1,),
+    )

@@ -3,6 +3,7 @@
     run/config.json         the frozen config the run was started with
     run/metrics.jsonl       one line per logged step
     run/checkpoint/         weights, optimizer moments and step, replaced in one rename
+    run/best.safetensors    the weights that did best on held-out data, and best.json of them
     run/model.safetensors   the finished weights; its presence means the stage is done
 
 Nothing is pickled: tensors go to safetensors, the rest to JSON.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,6 +35,7 @@ class RunDirectory:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.weights = root / "model.safetensors"
+        self.best = root / "best.safetensors"
         self.metrics = root / "metrics.jsonl"
         self._checkpoint = root / "checkpoint"
 
@@ -110,6 +113,21 @@ class RunDirectory:
         step = read_json(self._checkpoint / "step.json", dict[str, int])["step"]
         self._drop_metrics_after(step)
         return step
+
+    def keep_best(self, model: nn.Module, step: int, found: dict[str, float], by: str) -> None:
+        """Keep the weights if no earlier step found more of the metric `by`.
+
+        A step that is taken again after a kill finds what it found before.
+        """
+        path = self.root / "best.json"
+        if path.is_file():
+            kept = read_json(path, dict[str, float])
+            if kept["step"] <= step and kept.get(by, -math.inf) >= found[by]:
+                return
+        staging = self.best.with_suffix(".new")
+        _save(_contiguous(model.state_dict()), staging)
+        staging.replace(self.best)
+        write_text(path, json.dumps({"step": step, **found}))
 
     def finish(self, model: nn.Module) -> None:
         """Write the finished weights and drop the checkpoint."""

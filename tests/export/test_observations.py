@@ -6,7 +6,7 @@ from agents import tiny_agent
 from msgspec.structs import replace
 
 from lapa_edge.data.episode import RobotSpec, Steps
-from lapa_edge.data.folder import write_instructions, write_labels
+from lapa_edge.data.folders.videos import write_instructions, write_labels
 from lapa_edge.data.video import write_video
 from lapa_edge.errors import ConfigError
 from lapa_edge.export.observations import check_observations, random_observations, read_observations

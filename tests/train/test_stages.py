@@ -49,8 +49,7 @@ def store(folder: Path) -> FrameStore:
 def latents_run(
     folder: Path, store: FrameStore, root: Path, config: LatentsConfig = LATENTS
 ) -> RunDirectory:
-    pairs = FramePairs(store, config.gap_s, read_dataset(folder).fps)
-    train_latents(config, store, pairs, RunDirectory(root))
+    train_latents(config, store, read_dataset(folder).fps, RunDirectory(root))
     return RunDirectory(root)
 
 
