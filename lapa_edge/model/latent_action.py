@@ -74,9 +74,10 @@ class LatentActionModel(nn.Module):
         self.frame_mark = nn.Parameter(0.02 * torch.randn(2, 1, config.d))
         self.pool_query = nn.Parameter(torch.randn(1, config.n, config.d))
         self.pool = Attention(config.d, config.heads)
-        self.to_latent = nn.Sequential(
-            nn.LayerNorm(config.d), nn.Linear(config.d, config.quantizer.d)
-        )
+        self.pool_norm = nn.LayerNorm(config.d)
+        # A projection per position: one for all makes the codes of all positions alike.
+        scale = config.d**-0.5
+        self.to_latent = nn.Parameter(scale * torch.randn(config.n, config.d, config.quantizer.d))
         self.quantizer = Quantizer(config.quantizer)
         self.decoder_stem = PatchStem(*size)
         self.from_code = nn.Linear(config.quantizer.d, config.d)
@@ -107,7 +108,8 @@ class LatentActionModel(nn.Module):
             x = block(x)
         e1, e2 = x.chunk(2, dim=1)
         pooled = self.pool(self.pool_query.expand(b, -1, -1), e2 - e1)  # [b, n, d]
-        return self.quantizer.bound(self.to_latent(pooled))
+        latents = torch.einsum("bnd,ndq->bnq", self.pool_norm(pooled), self.to_latent)
+        return self.quantizer.bound(latents)
 
     def decode(self, first: Tensor, vectors: Tensor) -> Tensor:
         """The second frame ``[b, 3, h, w]`` predicted from the first and code vectors."""

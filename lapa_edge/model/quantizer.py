@@ -50,6 +50,9 @@ class QuantizerConfig:
     """EMA: share of the old codebook kept per step."""
     commitment: float = 0.25
     """EMA: weight of the loss that pulls latents to their codes."""
+    start_after: int = 200
+    """Training steps in which latents pass unquantized, before encodings become the codebook: a
+    decoder that never used its latents would hear nothing but noise from codes."""
     restart_every: int = 20
     """Steps between looks for dead codes."""
     restart_share: float = 0.1
@@ -126,12 +129,15 @@ class Quantizer(nn.Module):
 
     def forward(self, latents: Tensor) -> Quantized:
         """Quantize bounded latents ``[b, n, d]``; in training, learn the codebook too."""
-        learns = self.training and self.config.kind != "fsq"
-        if learns and self.step == 0:
+        step, learns = int(self.step), self.training and self.config.kind != "fsq"
+        if self.training:
+            self.step += 1
+        if learns and step == self.config.start_after:
             self._start_from(latents.detach())
-        codes = self.nearest(latents)
+        codes, loss = self.nearest(latents), latents.new_zeros(())
+        if self.training and step < self.config.start_after:
+            return Quantized(latents, codes, loss)
         chosen = self.codebook[codes]  # [b, n, d]
-        loss = latents.new_zeros(())
         if self.config.kind == "nsvq":
             vectors = self._substitute_noise(latents, chosen)
         else:
@@ -160,7 +166,7 @@ class Quantizer(nn.Module):
 
     @torch.no_grad()
     def _start_from(self, latents: Tensor) -> None:
-        """First batch: distinct encodings become the codebook."""
+        """Distinct encodings of the batch become the codebook."""
         self.codebook.data.copy_(_draw(latents, self.config.k))
         self.total.copy_(self.codebook.detach())
 
@@ -169,7 +175,6 @@ class Quantizer(nn.Module):
         rows = latents.flatten(0, 1).float()  # [b * n, d]
         one_hot = F.one_hot(codes.flatten(), self.config.k).to(rows.dtype)
         counts = sum_over_processes(one_hot.sum(0))
-        self.step += 1
         self.hits += counts
         if self.config.kind == "ema":
             keep = self.config.decay
@@ -177,7 +182,7 @@ class Quantizer(nn.Module):
             self.mass.mul_(keep).add_(counts, alpha=1 - keep)
             self.total.mul_(keep).add_(sums, alpha=1 - keep)
             self.codebook.copy_(self.total / self.mass.clamp_min(1e-5)[:, None])
-        if self.step % self.config.restart_every == 0:
+        if (self.step - self.config.start_after) % self.config.restart_every == 0:
             self._restart_dead(latents)
 
     def _restart_dead(self, latents: Tensor) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -190,7 +190,10 @@ def build_latent_model(config: LatentsConfig) -> LatentModel:
     """The network of the settings, with fresh weights."""
     if config.published:
         return PublishedModel(config.published)
-    return LatentActionModel(config.model)
+    quantizer = config.model.quantizer
+    # A short training must come to its codes too.
+    start = min(quantizer.start_after, config.loop.steps // 5)
+    return LatentActionModel(replace(config.model, quantizer=replace(quantizer, start_after=start)))
 
 
 def read_latent_model(run: RunDirectory, best: bool = False) -> tuple[LatentsConfig, LatentModel]:

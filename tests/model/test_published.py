@@ -233,9 +233,9 @@ def test_every_published_number_of_codes_has_its_image_size(n: int, image: int, 
         image=image, patch=patch, d=8, heads=1, head_dim=4, spatial_layers=0, temporal_layers=0,
         n=n, quantizer=PublishedQuantizerConfig(k=4, d=4),
     )  # fmt: skip
-    predicted, quantized = PublishedModel(config).eval()(*torch.rand(2, 1, 3, image, image))
-    assert quantized.vectors.shape == (1, n, 4)
-    assert predicted.shape == (1, 3, image, image)
+    predicted = PublishedModel(config).eval()(*torch.rand(2, 1, 3, image, image))
+    assert predicted.quantized.vectors.shape == (1, n, 4)
+    assert predicted.frame.shape == (1, 3, image, image)
 
 
 @pytest.mark.parametrize(
