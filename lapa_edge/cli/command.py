@@ -29,10 +29,13 @@ REFUSED, STOPPED = 1, 130
 
 # Which extra of the package brings a module that is not installed.
 _EXTRAS = {
-    "train": ("torch", "accelerate", "av", "pyarrow"),
+    "train": ("torch", "accelerate", "av", "pyarrow", "PIL", "google", "google_crc32c"),
+    "inspect": ("sklearn", "matplotlib"),
+    "bags": ("rosbags",),
+    "scale": ("ray",),
     "export": ("onnx", "onnxscript"),
     "trt-rtx": ("tensorrt_rtx_bindings", "tensorrt_rtx_libs"),
-    "demo": ("metaworld", "mujoco", "gymnasium", "PIL"),
+    "demo": ("metaworld", "mujoco", "gymnasium"),
 }
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _USERS_FILES = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)

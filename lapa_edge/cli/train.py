@@ -10,6 +10,7 @@ import tyro
 
 from lapa_edge.cli.command import run_command
 from lapa_edge.cli.stage_flags import StageFlags
+from lapa_edge.cli.sweep import Sweep, sweep
 from lapa_edge.cli.train_latents import Latents, train_latents
 
 
@@ -47,6 +48,7 @@ Stage = (
     Annotated[Latents, tyro.conf.subcommand("latents")]
     | Annotated[Policy, tyro.conf.subcommand("policy")]
     | Annotated[Actions, tyro.conf.subcommand("actions")]
+    | Annotated[Sweep, tyro.conf.subcommand("sweep")]
 )
 
 
@@ -56,14 +58,16 @@ def main() -> int:
         train,
         Stage,  # type: ignore[arg-type]
         "lapa-train",
-        "Train one stage: latents (video), policy (video and codes), actions (demos).",
+        "Train a stage: latents (video), policy (video, codes), actions (demos); or sweep stage 1.",
     )
 
 
-def train(flags: Latents | Policy | Actions) -> None:
+def train(flags: Latents | Policy | Actions | Sweep) -> None:
     """Run the stage that the flags are of."""
     if isinstance(flags, Latents):
         train_latents(flags)
+    elif isinstance(flags, Sweep):
+        sweep(flags)
     elif isinstance(flags, Policy):
         _train_policy(flags)
     else:

@@ -53,6 +53,8 @@ class QuantizerConfig:
     start_after: int = 200
     """Training steps in which latents pass unquantized, before encodings become the codebook: a
     decoder that never used its latents would hear nothing but noise from codes."""
+    bypass: float = 0.0
+    """Share of the samples, [0, 1), whose latents pass unquantized in training."""
     restart_every: int = 20
     """Steps between looks for dead codes."""
     restart_share: float = 0.1
@@ -66,6 +68,8 @@ class QuantizerConfig:
             raise ConfigError("codebook", f"expected k >= 2 and d >= 1, got {self.k} and {self.d}")
         if fixed and self.d != fixed:
             raise ConfigError("d", f"fsq of {self.k} codes has {fixed} dimensions, got {self.d}")
+        if not 0 <= self.bypass < 1:
+            raise ConfigError("bypass", f"expected 0 to below 1, got {self.bypass}")
         if self.restart_every < 1:
             raise ConfigError("restart_every", f"expected at least 1, got {self.restart_every}")
 
@@ -144,6 +148,9 @@ class Quantizer(nn.Module):
             vectors = latents + (chosen - latents).detach()
         if self.config.kind == "ema":
             loss = self.config.commitment * F.mse_loss(latents, chosen.detach())
+        if self.training and self.config.bypass:
+            passing = torch.rand(len(latents), 1, 1, device=latents.device) < self.config.bypass
+            vectors = torch.where(passing, latents, vectors)
         if learns:
             self._update(latents.detach(), codes)
         return Quantized(vectors, codes, loss)

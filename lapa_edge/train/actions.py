@@ -92,10 +92,9 @@ def train_actions(
         agent.instructed.requires_grad_(pretrained is None or config.trunk_rate > 0)
         return agent
 
-    run.open(config)
     scales = [("instructed.", config.trunk_rate if pretrained else 1.0)]
     model = train(
-        f"train actions ({run.root.name})", build, loss_function, config.loop, run, scales
+        f"train actions ({run.root.name})", build, loss_function, config.loop, run, config, scales
     )
     assert isinstance(model, Agent)
     return model

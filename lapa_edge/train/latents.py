@@ -173,13 +173,13 @@ def train_latents(
         assert held_out
         return measure_held_out(model, held_out, store, config.frame, config.network.quantizer.k)
 
-    run.open(config)
     model = train(
         "train latents",
         lambda: build_latent_model(config).to(device),
         loss_function,
         config.loop,
         run,
+        config,
         validation=Validation(look, best="val_gain") if held_out else None,
     )
     assert isinstance(model, LatentModel)

@@ -92,6 +92,7 @@ def train(
     loss_function: LossFunction,
     config: LoopConfig,
     run: RunDirectory,
+    settings: Any,
     learning_rate_scales: Sequence[tuple[str, float]] = (),
     validation: Validation | None = None,
 ) -> nn.Module:
@@ -102,7 +103,8 @@ def train(
         build_model: makes the model; called after seeding.
         loss_function: ``(model, rng) -> (loss, metrics)``, drawing its own batch from `rng`.
         config: see `LoopConfig`.
-        run: where config, metrics and weights go.
+        run: where settings, metrics and weights go.
+        settings: of the stage; saved with the run, and what a resumed run is checked against.
         learning_rate_scales: ``(parameter name prefix, factor)`` for slower parts.
         validation: looked at now and then, if given; the best weights are kept beside the last.
 
@@ -110,20 +112,24 @@ def train(
         The trained model, in evaluation mode.
 
     Raises:
-        DataError: the loss is no longer a finite number.
+        ConfigError: the run was started with other settings.
+        DataError: the gradient is no longer finite.
         KeyboardInterrupt: after Ctrl-C, with a checkpoint written.
     """
-    torch.manual_seed(config.seed)
     accelerator = _accelerator()
+    first = accelerator.is_main_process
+    with accelerator.main_process_first():
+        run.open(settings)
+    torch.manual_seed(config.seed)
     model = _images_last(build_model())
     if run.finished:
         log.info("%s is already finished: %s", label, run.root)
         load_weights(model, run.weights)
         return model.eval()
     optimizer = _optimizer(model, config, learning_rate_scales)
-    done = run.load_checkpoint(model, optimizer)
+    with accelerator.main_process_first():
+        done = run.load_checkpoint(model, optimizer)
     prepared, optimizer = accelerator.prepare(model, optimizer)
-    first = accelerator.is_main_process
     saved_at = time.monotonic()
     with (
         progress_bar("{task.fields[metrics]}", shown=first) as bar,
@@ -170,6 +176,7 @@ def unwrap(model: nn.Module) -> Any:
 def _accelerator() -> Accelerator:
     """bf16 where the device has it; parameters that a step leaves out are no error."""
     return Accelerator(
+        cpu=not torch.cuda.is_available(),  # said aloud, several processes find each other
         mixed_precision="bf16" if bf16_works() else "no",
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )

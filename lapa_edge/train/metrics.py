@@ -16,7 +16,7 @@ class MetricsLog:
 
     Args:
         run: ``metrics.jsonl`` and ``tensorboard/`` go there.
-        done: steps of earlier sittings; what TensorBoard has beyond them is hidden.
+        done: steps of earlier sittings; what was written beyond them is dropped.
         tensorboard: write for TensorBoard too.
         shown: whether this process writes.
     """
@@ -24,6 +24,8 @@ class MetricsLog:
     def __init__(self, run: RunDirectory, done: int, tensorboard: bool, shown: bool) -> None:
         self._run = run
         self._shown = shown
+        if shown:
+            run.drop_metrics_after(done)
         self._board = _board(run, done) if tensorboard and shown else None
 
     def __enter__(self) -> MetricsLog:

@@ -79,9 +79,13 @@ def train_policy(
             "accuracy": (logits.argmax(-1) == codes).float().mean(),
         }
 
-    run.open(config)
     model = train(
-        "train policy", lambda: build_policy(config).to(device), loss_function, config.loop, run
+        "train policy",
+        lambda: build_policy(config).to(device),
+        loss_function,
+        config.loop,
+        run,
+        config,
     )
     assert isinstance(model, InstructedPolicy)
     return model

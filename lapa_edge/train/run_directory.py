@@ -106,12 +106,10 @@ class RunDirectory:
             if not self._checkpoint.is_dir() and (self.root / name / "step.json").is_file():
                 (self.root / name).rename(self._checkpoint)
         if not self._checkpoint.is_dir():
-            self._drop_metrics_after(0)
             return 0
         load_weights(model, self._checkpoint / "model.safetensors")
         _load_moments(optimizer, _load(self._checkpoint / "optimizer.safetensors"))
         step = read_json(self._checkpoint / "step.json", dict[str, int])["step"]
-        self._drop_metrics_after(step)
         return step
 
     def keep_best(self, model: nn.Module, step: int, found: dict[str, float], by: str) -> None:
@@ -136,7 +134,8 @@ class RunDirectory:
         staging.replace(self.weights)
         shutil.rmtree(self._checkpoint, ignore_errors=True)
 
-    def _drop_metrics_after(self, step: int) -> None:
+    def drop_metrics_after(self, step: int) -> None:
+        """Forget what was logged of steps that a resumed run takes again."""
         if self.metrics.is_file():
             lines = self.metrics.read_text().splitlines()
             kept = [line for line in lines if _step_of(line) <= step]
