@@ -43,7 +43,7 @@ class Latents(StageFlags):
     """Codebook size, 8 to 1024."""
     quantizer: Literal["ema", "nsvq", "fsq"] = "ema"
     """ema: averaged codebook; nsvq: the paper's noise substitution; fsq: a fixed grid."""
-    motion_weight: float = 4.0
+    motion_weight: float = 20.0
     """Extra loss weight of pixels that move; 0 is plain MSE."""
     scales: tuple[int, ...] = (1, 4, 16)
     """Pixels over which the loss averages frames; 1 alone is plain MSE."""

@@ -59,10 +59,12 @@ class LabelInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             "model_sha256": "by another model",
             "latent": "in another latent space or at another gap",
             "clips": "for other clips",
-            "video_sha256": "for other frames of these clips",
             "clips_per_part": "with another number of clips per part",
+            "video_sha256": "for other frames of these clips",
         }
-        return ", ".join(w for key, w in words.items() if getattr(self, key) != getattr(other, key))
+        found = [key for key in words if getattr(self, key) != getattr(other, key)]
+        # Another gap or other clips pair other frames; that explains itself.
+        return ", ".join(words[key] for key in found if key != "video_sha256" or len(found) == 1)
 
 
 @dataclass(frozen=True)
@@ -92,14 +94,13 @@ def write_part(root: Path, part: int, labels: Labels, info: LabelInfo) -> None:
     Raises:
         DataError: the disk is full, or does not take it for another reason.
     """
+    m, n, d = labels.latents.shape
     table = pa.table(
         {
             "clip": pa.array(labels.clip.tolist(), pa.string()),
             "frame": pa.array(labels.frame, pa.int32()),
             "code": pa.array(list(labels.codes), pa.list_(pa.int32())),
-            "latent": pa.array(
-                list(labels.latents.reshape(len(labels.frame), -1)), pa.list_(pa.float32())
-            ),
+            "latent": pa.array(list(labels.latents.reshape(m, n * d)), pa.list_(pa.float32())),
             "distance": pa.array(labels.distance, pa.float32()),
         }
     ).replace_schema_metadata({MARK: info.mark()})

@@ -33,15 +33,15 @@ class LatentActionConfig:
     """Frame width, pixels."""
     patch: int = 16
     """Patch side, pixels; a power of two."""
-    d: int = 128
+    d: int = 96
     """Width of the transformer."""
-    heads: int = 4
+    heads: int = 3
     """Attention heads."""
     spatial_layers: int = 1
     """Encoder blocks within each frame."""
     temporal_layers: int = 2
     """Encoder blocks across the two frames."""
-    decoder_layers: int = 2
+    decoder_layers: int = 1
     """Decoder blocks."""
     n: int = 4
     """Codes per latent action."""

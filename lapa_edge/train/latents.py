@@ -52,7 +52,7 @@ class LatentsConfig:
     """Augmentation: largest relative change of light."""
     alike: bool = True
     """Augment both frames of a pair alike; else each on its own."""
-    motion_weight: float = 4.0
+    motion_weight: float = 20.0
     """Extra weight of the pixels that change between the two frames; 0 is plain MSE."""
     scales: tuple[int, ...] = (1, 4, 16)
     """Pixels over which the loss averages frames; (1,) looks at the full resolution alone."""

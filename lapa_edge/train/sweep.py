@@ -21,7 +21,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
+import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from lapa_edge.data.dataset import ReadOptions, read_dataset
 from lapa_edge.data.episode import Dataset
@@ -44,7 +46,7 @@ from lapa_edge.train.run_directory import RunDirectory, read_json, write_text
 
 log = logging.getLogger(__name__)
 
-TIMED_STEPS, TIMED_ROUNDS = 4, 3
+TIMED_STEPS, TIMED_ROUNDS = 6, 2
 
 
 @dataclass(frozen=True)
@@ -146,18 +148,29 @@ def _steps(config: SweepConfig, variants: Iterable[Variant]) -> dict[str, int]:
 
 
 def _step_seconds(config: SweepConfig, variant: Variant) -> float:
-    """Processor seconds of one step, start-up taken off."""
-    spent = []
-    for steps in (1, 1 + TIMED_STEPS):
-        with TemporaryDirectory() as folder:
-            started = time.process_time()
-            _train(config, variant, 0, steps, RunDirectory(Path(folder)))
-            spent.append(time.process_time() - started)
-    return max(1e-4, (spent[1] - spent[0]) / TIMED_STEPS)
+    """Processor seconds of one step: the median of a few after the first."""
+    with TemporaryDirectory() as folder:
+        run = _Stopwatch(Path(folder))
+        loop = replace(variant.config.loop, log_every=1)
+        timed = replace(variant, config=replace(variant.config, loop=loop))
+        _train(config, timed, 0, 2 + TIMED_STEPS, run)
+    return float(np.median(np.diff(run.marks)[1:]))
+
+
+class _Stopwatch(RunDirectory):
+    """A run that notes the processor time of every step."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.marks: list[float] = []
+
+    def log(self, record: dict[str, float]) -> None:
+        self.marks.append(time.process_time())
 
 
 def _train_and_judge(job: _Job) -> str:
     torch.set_num_threads(1)
+    threadpool_limits(1)  # of numpy and scikit-learn
     run = RunDirectory(_answer_path(job).parent)
     started = time.process_time()
     config, model = _train(job.sweep, job.variant, job.seed, job.steps, run)

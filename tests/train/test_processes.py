@@ -35,7 +35,8 @@ demos = latents.labelled_pairs(dataset.labelled, store, config.gap_s)
 trained = latents.train_latents(
     config, store, dataset.fps, run_directory.RunDirectory(out), demos)
 rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
-save_file({k: v.contiguous() for k, v in trained.state_dict().items()}, out / f"rank{rank}.safetensors")
+weights = {k: v.contiguous() for k, v in trained.state_dict().items()}
+save_file(weights, out / f"rank{rank}.safetensors")
 if torch.distributed.is_initialized():
     torch.distributed.destroy_process_group()
 """

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from lapa_edge.data.dataset import read_dataset
 from lapa_edge.data.frame_store import FrameStore
-from lapa_edge.data.labels import describe_usage, part_path, read_labels
+from lapa_edge.data.labels import read_labels
 from lapa_edge.data.pairs import FramePairs
 from lapa_edge.errors import ConfigError, DataError
 from lapa_edge.spec import TimingSpec
@@ -162,41 +162,6 @@ def test_training_predicts_more_than_a_copy_of_the_frame(
     first, *_, last = metrics(latents_run(folder, store, tmp_path, longer))
     assert last["loss"] < first["loss"]
     assert last["gain"] > 0
-
-
-def test_every_frame_but_each_clips_last_is_labelled(labels: Path, folder: Path) -> None:
-    found = read_labels(labels)
-    for episode in read_dataset(folder).episodes:
-        frames = found.frame[found.clip == episode.name]
-        assert frames.tolist() == list(range(episode.frame_count - 1))
-    assert found.codes.min() >= 0
-    assert found.codes.max() < found.latent.k
-    assert describe_usage(found).frames == len(found.frame)
-
-
-def test_a_lost_part_is_named_and_written_again_alike(
-    labels: Path, latents: RunDirectory, folder: Path, store: FrameStore
-) -> None:
-    before = read_labels(labels)
-    part_path(labels, 0).unlink()
-    with pytest.raises(DataError, match="1 of 1 parts are missing; run lapa-label again"):
-        read_labels(labels)
-    codec = read_codec(latents)
-    pairs = FramePairs(store, (codec.latent.gap_s,), read_dataset(folder).fps)
-    label_video(codec, latents.fingerprint(), store, pairs, labels)
-    assert np.array_equal(read_labels(labels).codes, before.codes)
-
-
-def test_labels_of_another_model_are_not_mixed(
-    labels: Path, folder: Path, store: FrameStore, tmp_path: Path
-) -> None:
-    other = latents_run(
-        folder, store, tmp_path / "other", replace(LATENTS, loop=replace(LOOP, steps=2, seed=9))
-    )
-    codec = read_codec(other)
-    pairs = FramePairs(store, (codec.latent.gap_s,), read_dataset(folder).fps)
-    with pytest.raises(ConfigError, match="were written by another model"):
-        label_video(codec, other.fingerprint(), store, pairs, labels)
 
 
 @pytest.mark.parametrize("scratch", [False, True])
