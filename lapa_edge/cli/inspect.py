@@ -33,7 +33,10 @@ class SourceFlags(DatasetFlags):
     split: Literal["train", "val", "all"] = "val"
     """Which episodes; where the dataset has no splits, say all."""
     run: Path = tyro.MISSING
-    """The finished stage-1 run."""
+    """The stage-1 run."""
+    weights: Literal["last", "best"] = "last"
+    """Which weights: those after the last step, or those that did best on held-out clips (of an
+    unfinished run, too)."""
     out: Path = tyro.MISSING
     """report: a folder for the page; rollout: a video (.mp4 .mkv .mov .avi .gif)."""
 
@@ -248,7 +251,7 @@ def _codec(flags: SourceFlags) -> LatentCodec:
     from lapa_edge.train.codec import read_codec
     from lapa_edge.train.run_directory import RunDirectory
 
-    return read_codec(RunDirectory(flags.run))
+    return read_codec(RunDirectory(flags.run), best=flags.weights == "best")
 
 
 def _video(flags: SourceFlags, codec: LatentCodec) -> tuple[Dataset, FrameStore]:

@@ -24,6 +24,8 @@ class Sweep:
     variants: tuple[str, ...] = ("default", "published", "nsvq", "fsq", "inverse-dynamics")
     """Which; also joint-head, early-codes, one-gap, one-scale, plain-pixels, no-augmentation,
     augmented-apart."""
+    features: str = ""
+    """A stage-1 run or ONNX file: adds a variant that predicts its frozen features too."""
     grid_n: tuple[int, ...] = ()
     """In place of variants: the default with these sequence lengths n ..."""
     grid_k: tuple[int, ...] = (8,)
@@ -54,7 +56,12 @@ def sweep(flags: Sweep) -> None:
     from lapa_edge.train.sweep import SweepConfig
     from lapa_edge.train.sweep import sweep as run_sweep
     from lapa_edge.train.sweep_report import draw_grid, write_comparison
-    from lapa_edge.train.variants import default_variant, grid_variants, named_variants
+    from lapa_edge.train.variants import (
+        default_variant,
+        features_variant,
+        grid_variants,
+        named_variants,
+    )
 
     for name in ("seeds", "batch", "pairs", "processes"):
         if getattr(flags, name) < 1:
@@ -64,6 +71,8 @@ def sweep(flags: Sweep) -> None:
         variants = grid_variants(default, flags.grid_n, flags.grid_k)
     else:
         variants = named_variants(flags.variants, default)
+        if flags.features:
+            variants += (features_variant(default, flags.features),)
     config = SweepConfig(
         data=flags.data,
         out=flags.out,

@@ -18,6 +18,7 @@ from functools import cache
 from typing import Any
 
 from lapa_edge.errors import ConfigError, LapaError, MissingDependencyError
+from lapa_edge.train.interrupts import interrupts_held
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +47,11 @@ def ray_cluster(workers: int, address: str) -> Iterator[Any]:
     with _environment(environment), redirect_stdout(_Notices()):
         ray = _import_ray()
         try:
-            with _without_stderr():
+            # Half a cluster cannot be ended in order.
+            with interrupts_held() as interrupted, _without_stderr():
                 _start(ray, workers, address)
+            if interrupted():
+                raise KeyboardInterrupt
             cores = int(ray.cluster_resources().get("CPU", 0))
             if cores < workers:
                 raise ConfigError(

@@ -16,7 +16,9 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable
+from contextlib import redirect_stderr
 from dataclasses import dataclass, replace
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -153,7 +155,8 @@ def _step_seconds(config: SweepConfig, variant: Variant) -> float:
         run = _Stopwatch(Path(folder))
         loop = replace(variant.config.loop, log_every=1)
         timed = replace(variant, config=replace(variant.config, loop=loop))
-        _train(config, timed, 0, 2 + TIMED_STEPS, run)
+        with _quiet():
+            _train(config, timed, 0, 2 + TIMED_STEPS, run)
     return float(np.median(np.diff(run.marks)[1:]))
 
 
@@ -172,10 +175,11 @@ def _train_and_judge(job: _Job) -> str:
     torch.set_num_threads(1)
     threadpool_limits(1)  # of numpy and scikit-learn
     run = RunDirectory(_answer_path(job).parent)
-    started = time.process_time()
-    config, model = _train(job.sweep, job.variant, job.seed, job.steps, run)
-    cpu_s = time.process_time() - started
-    finding = _judge(job, TrainedCodec(config, model), cpu_s)
+    with _quiet():
+        started = time.process_time()
+        config, model = _train(job.sweep, job.variant, job.seed, job.steps, run)
+        cpu_s = time.process_time() - started
+        finding = _judge(job, TrainedCodec(config, model), cpu_s)
     write_text(_answer_path(job), msgspec.json.encode(finding).decode())
     return job.variant.name
 
@@ -231,6 +235,11 @@ def _judge(job: _Job, codec: TrainedCodec, cpu_s: float) -> Finding:
         perplexity=round(found.usage.overall.perplexity, 3),
         sequences=found.usage.overall.sequences,
     )
+
+
+def _quiet() -> redirect_stderr[StringIO]:
+    """The sweep has a bar of its own; those of its trainings would draw over it."""
+    return redirect_stderr(StringIO())
 
 
 def _answer_path(job: _Job) -> Path:

@@ -9,6 +9,8 @@ from lapa_edge.errors import ConfigError
 from lapa_edge.model.latent_action import LatentActionConfig
 from lapa_edge.model.published import PublishedConfig
 from lapa_edge.model.quantizer import QuantizerConfig
+from lapa_edge.train.device import pick_device
+from lapa_edge.train.features import FrozenFeatures
 from lapa_edge.train.latents import LatentsConfig
 from lapa_edge.train.loop import LoopConfig
 from lapa_edge.train.presets import PRESETS, published_latents
@@ -41,6 +43,13 @@ def named_variants(names: Iterable[str], default: Variant) -> tuple[Variant, ...
         if names.count(name) > 1:
             raise ConfigError("variants", f"{name} is given twice")
     return tuple(VARIANTS[name](default) for name in names)
+
+
+def features_variant(default: Variant, source: str) -> Variant:
+    """The default with a second target: the frozen features of `source`."""
+    width = FrozenFeatures.read(source, pick_device()).width
+    config = replace(_model(default.config, feature_dim=width), features=source)
+    return Variant("features", config, "also predicts an earlier run's frozen features")
 
 
 def grid_variants(default: Variant, ns: Iterable[int], ks: Iterable[int]) -> tuple[Variant, ...]:
