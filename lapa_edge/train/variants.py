@@ -20,7 +20,7 @@ from lapa_edge.train.sweep import Variant
 PUBLISHED_TINY = PublishedConfig(
     image=96, patch=12, d=128, heads=4, head_dim=32, spatial_layers=2, temporal_layers=2
 )
-# Its own 1e-4 is made for 100k steps; of 1e-4, 3e-4 and 1e-3 this did best in a short training.
+# Its own 1e-4 is made for 100k steps of batch 64; a short training needs more. Not tuned.
 PUBLISHED_RATE = 3e-4
 
 
