@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything this project needs, from nothing: system libraries, a virtual environment, the package.
 #
-#   ./setup.sh EXTRA [COMMAND...]    EXTRA: train, export, demo or test, as in pyproject.toml
+#   ./setup.sh EXTRA [COMMAND...]    EXTRA: train, export, demo, test and more, as in pyproject.toml
 #
 # The environment is .venv (or $VENV). What is already there is left alone. COMMAND then runs in it.
 set -euo pipefail

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from lapa_edge.data.dataset import ReadOptions
     from lapa_edge.data.episode import Dataset
 
 FRAME_CACHE = Path("~/.cache/lapa-edge/frames")
@@ -36,9 +37,15 @@ class DatasetFlags:
 
     def read(self, labelled_share: float = 1.0) -> Dataset:
         """The dataset; `labelled_share` of its labelled episodes keep their steps."""
-        from lapa_edge.data.dataset import ReadOptions, read_dataset
+        from lapa_edge.data.dataset import read_dataset
 
-        options = ReadOptions(
+        return read_dataset(self.data, self.options(labelled_share))
+
+    def options(self, labelled_share: float = 1.0) -> ReadOptions:
+        """The flags as the readers take them."""
+        from lapa_edge.data.dataset import ReadOptions
+
+        return ReadOptions(
             instructions=self.instructions,
             split=self.split,
             labelled_share=labelled_share,
@@ -47,4 +54,3 @@ class DatasetFlags:
             instruction_topic=self.instruction_topic,
             max_damaged=self.max_damaged,
         )
-        return read_dataset(self.data, options)

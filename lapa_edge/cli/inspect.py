@@ -138,7 +138,7 @@ def _report(flags: Report) -> None:
         run=str(flags.run),
         data=str(flags.data),
         split=flags.split,
-        model_sha256=RunDirectory(flags.run).fingerprint(),
+        model_sha256=RunDirectory(flags.run).fingerprint(flags.weights == "best"),
     )
     page = write_report(found, source, drawn, flags.out)
     console = Console()

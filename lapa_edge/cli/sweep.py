@@ -6,20 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lapa_edge.cli.dataset_flags import FRAME_CACHE
+import tyro
+
+from lapa_edge.cli.dataset_flags import DatasetFlags
 
 
 @dataclass(frozen=True)
-class Sweep:
+class Sweep(DatasetFlags):
     """Compare ways of stage 1: same data, same processor time, several seeds.
 
     Each training is judged by probes of the true motion on the val split, which its data must
     have, with actions. Writes sweep.md, sweep.png and sweep.json; goes on where it was stopped.
     """
 
-    data: Path
-    """A dataset with actions and the splits train and val: Language Table, LeRobot or RLDS."""
-    out: Path
+    split: tyro.conf.Suppress[Literal["all"]] = "all"
+    out: Path = tyro.MISSING
     """Where the runs and the comparison go."""
     variants: tuple[str, ...] = ("default", "published", "nsvq", "fsq", "inverse-dynamics")
     """Which; also joint-head, early-codes, one-gap, one-scale, plain-pixels, no-augmentation,
@@ -44,8 +45,6 @@ class Sweep:
     """Unseen frame pairs that each training is judged on."""
     processes: int = 2
     """Trainings at a time, one core each."""
-    cache: Path = FRAME_CACHE
-    """Where decoded frames are kept."""
 
 
 def sweep(flags: Sweep) -> None:
@@ -66,6 +65,10 @@ def sweep(flags: Sweep) -> None:
     for name in ("seeds", "batch", "pairs", "processes"):
         if getattr(flags, name) < 1:
             raise ConfigError(name, f"expected at least 1, got {getattr(flags, name)}")
+    if flags.grid_n and (flags.features or flags.variants != Sweep.variants):
+        raise ConfigError("grid_n", "comes in place of --variants and --features")
+    if not flags.grid_n and flags.grid_k != Sweep.grid_k:
+        raise ConfigError("grid_k", "expected --grid-n beside it")
     default = default_variant(flags.preset, flags.batch, flags.gap_s)
     if flags.grid_n:
         variants = grid_variants(default, flags.grid_n, flags.grid_k)
@@ -75,6 +78,7 @@ def sweep(flags: Sweep) -> None:
             variants += (features_variant(default, flags.features),)
     config = SweepConfig(
         data=flags.data,
+        reading=flags.options(),
         out=flags.out,
         seeds=tuple(range(flags.seeds)),
         seconds=flags.seconds,

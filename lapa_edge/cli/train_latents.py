@@ -31,6 +31,10 @@ class Latents(StageFlags):
     """Labelled demos, if there are any yet: a joint action head draws the latents to actions."""
     demos_share: float = 1.0
     """Share of the labelled demos to use, (0, 1]; 0.1 takes every tenth."""
+    demos_camera: str = ""
+    """Which camera of the demos; the first, unless given."""
+    demos_fps: float | None = None
+    """Camera rate of the demos in Hz, where their dataset does not tell it."""
     gap_s: tuple[float, ...] = (0.2, 0.3, 0.4)
     """Times between the two frames of a pair, seconds; the middle one is used for labels."""
     gap_frames: tuple[int, ...] = ()
@@ -38,7 +42,7 @@ class Latents(StageFlags):
     short_clips: Literal["truncate", "skip"] = "truncate"
     """A gap past a clip's end stops at its last frame, as in the paper, or is left out."""
     n: int = 4
-    """Codes per latent action; 1, 2, 4 and 16 are tested."""
+    """Codes per latent action; 1, 2, 4 and 16 are tested; 1, 2 or 4 with lapa."""
     k: int = 8
     """Codebook size, 8 to 1024."""
     quantizer: Literal["ema", "nsvq", "fsq"] = "ema"
@@ -89,7 +93,12 @@ def _demos(flags: Latents) -> Dataset:
     from lapa_edge.data.dataset import ReadOptions, read_dataset
 
     assert flags.demos is not None
-    options = ReadOptions(labelled_share=flags.demos_share, max_damaged=flags.max_damaged)
+    options = ReadOptions(
+        labelled_share=flags.demos_share,
+        camera=flags.demos_camera,
+        fps=flags.demos_fps,
+        max_damaged=flags.max_damaged,
+    )
     return read_dataset(flags.demos, options).labelled
 
 
@@ -99,17 +108,18 @@ def _gaps(flags: Latents, dataset: Dataset) -> tuple[float, ...]:
 
     if not flags.gap_frames:
         return flags.gap_s
-    rates = sorted(set(dataset.fps.values()))
-    if len(rates) > 1:
+    rates = sorted(dataset.fps.values())
+    if rates[-1] > 1.01 * rates[0]:  # those of bags are measured
         raise ConfigError(
             "gap_frames",
             f"expected clips of one frame rate, got {rates[0]:g} to {rates[-1]:g} Hz",
             "give --gap-s",
         )
-    return tuple(frames / rates[0] for frames in flags.gap_frames)
+    return tuple(frames / rates[len(rates) // 2] for frames in flags.gap_frames)
 
 
 def _config(flags: Latents, gap_s: tuple[float, ...]) -> LatentsConfig:
+    from lapa_edge.errors import ConfigError
     from lapa_edge.model.quantizer import QuantizerConfig
     from lapa_edge.train.device import pick_device
     from lapa_edge.train.features import FrozenFeatures
@@ -117,6 +127,12 @@ def _config(flags: Latents, gap_s: tuple[float, ...]) -> LatentsConfig:
     from lapa_edge.train.presets import PRESETS, published_latents
 
     if flags.preset == "lapa":
+        if flags.features or flags.quantizer != Latents.quantizer:
+            raise ConfigError(
+                "preset lapa",
+                "the published network has its own quantizer and no head for features",
+                "leave --features and --quantizer out, or take another preset",
+            )
         config = published_latents(flags.n, flags.k, flags.loop())
         return replace(config, gap_s=gap_s, short_clips=flags.short_clips, held_out=flags.held_out)
     width = FrozenFeatures.read(flags.features, pick_device()).width if flags.features else 0

@@ -123,13 +123,14 @@ def _something(root: Path, options: ReadOptions) -> Dataset:
 
 def _bags(root: Path, options: ReadOptions) -> Dataset:
     _without(root, options, "fps", "val")
-    return read_bags(
+    dataset = read_bags(
         root,
         options.instructions,
         camera=options.camera,
         instruction_topic=options.instruction_topic,
         max_damaged=options.max_damaged,
     )
+    return _keep_labelled_share(dataset, options.labelled_share)
 
 
 def _frame_folder(root: Path, options: ReadOptions) -> Dataset:

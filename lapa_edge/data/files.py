@@ -1,11 +1,14 @@
-"""Files that are either whole or absent: what the writers of this room share."""
+"""Files that are either whole or absent, and folders held alone: what writers share."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from lapa_edge.errors import ConfigError
 
 
 @contextmanager
@@ -22,3 +25,19 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def held_alone(folder: Path, thing: str) -> Iterator[None]:
+    """Hold a folder against other writers; the kernel lets go even of a killed process's lock.
+
+    Raises:
+        ConfigError: another process holds it; ``thing`` names the folder.
+    """
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            problem = "another process is writing there"
+            raise ConfigError(thing, problem, "wait for it, or stop it") from error
+        yield

@@ -11,6 +11,7 @@ goes on where it stopped; a store of other clips, or of another size, is built a
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import importlib
 import json
 from collections.abc import Iterator
@@ -55,6 +56,11 @@ class FrameStore:
     def names(self) -> tuple[str, ...]:
         """Clips in the order in which they lie in ``all``."""
         return tuple(self.spans)
+
+    def fingerprint(self) -> str:
+        """Changes with the clips, their order, their lengths and the size of the frames."""
+        text = json.dumps([self.spans, self.all.shape[1:]])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def only(self, names: tuple[str, ...]) -> FrameStore:
         """The store as if it held these clips alone; their frames stay where they are."""

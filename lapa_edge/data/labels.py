@@ -9,7 +9,6 @@ run goes on with the parts that are missing, and no part of another run is ever 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from lapa_edge.data.files import replacing
+from lapa_edge.data.files import held_alone, replacing
 from lapa_edge.errors import ConfigError, DataError
 from lapa_edge.spec import LatentSpec
 
@@ -131,7 +130,7 @@ def open_labels(root: Path, info: LabelInfo) -> Iterator[list[int]]:
     if root.exists() and not root.is_dir():
         raise ConfigError(f"labels {root}", "expected a folder, it is a file")
     root.mkdir(parents=True, exist_ok=True)
-    with _alone(root):
+    with held_alone(root, f"labels {root}"):
         for leftover in root.glob(".*.part.*"):
             leftover.unlink()
         if (root / INFO_NAME).is_file():
@@ -216,18 +215,6 @@ def _check_mark(path: Path, schema: pa.Schema, info: LabelInfo) -> None:
 def _damaged(path: Path, error: Exception) -> DataError:
     fix = "delete it and run lapa-label again"
     return DataError(f"labels {path}", f"is damaged ({error})", fix)
-
-
-@contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """Hold the directory; the kernel lets go even of a killed process's lock."""
-    with (root / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            problem = "another process is writing them"
-            raise ConfigError(f"labels {root}", problem, "wait for it, or stop it") from error
-        yield
 
 
 def _matrix(column: pa.ChunkedArray, dtype: type) -> NDArray[Any]:

@@ -27,6 +27,8 @@ class ActionPairs:
     def __init__(self, dataset: Dataset, store: FrameStore, gap_s: tuple[float, ...]) -> None:
         first, second, actions = [], [], []
         for episode in dataset.episodes:
+            if episode.name not in store.spans:
+                continue  # it could not be decoded, and was named
             offset, last = store.offset(episode.name), store.count(episode.name) - 1
             executed = executed_actions(episode, last + 1)
             for gap in gap_s:
@@ -45,6 +47,9 @@ class ActionPairs:
         spread = mean_action.std(0)
         spread[spread < 1e-9] = 1.0  # an action that never changes
         self._action = ((mean_action - mean_action.mean(0)) / spread).astype(np.float32)
+
+    def __len__(self) -> int:
+        return len(self._first)
 
     def sample(
         self, rng: np.random.Generator, b: int

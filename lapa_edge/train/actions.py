@@ -94,7 +94,14 @@ def train_actions(
 
     scales = [("instructed.", config.trunk_rate if pretrained else 1.0)]
     model = train(
-        f"train actions ({run.root.name})", build, loss_function, config.loop, run, config, scales
+        f"train actions ({run.root.name})",
+        build,
+        loss_function,
+        config.loop,
+        run,
+        config,
+        store.fingerprint(),
+        scales,
     )
     assert isinstance(model, Agent)
     return model

@@ -56,7 +56,9 @@ class DemoMoments:
         taken: list[float] = []
         stamps, states, actions, lasts, ids = [], [], [], [], []
         steps_before = 0
-        for number, episode in enumerate(dataset.episodes):
+        # A clip that could not be decoded was named when its frames were read.
+        episodes = [episode for episode in dataset.episodes if episode.name in store.spans]
+        for number, episode in enumerate(episodes):
             assert episode.steps is not None
             time_s = episode.steps.time_s
             taken_s = np.arange(store.count(episode.name)) / episode.fps

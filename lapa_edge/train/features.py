@@ -23,6 +23,7 @@ from lapa_edge.model.latent_action import LatentActionModel
 from lapa_edge.spec import FrameSpec
 from lapa_edge.train.run_directory import RunDirectory
 
+FLOAT = "tensor(float)"
 IMAGENET = FrameSpec(height=224, width=224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 
@@ -104,11 +105,13 @@ def _from_onnx(path: Path, device: torch.device) -> tuple[Callable[[Tensor], Ten
         raise DataError(f"features {path}", f"ONNX Runtime refuses it ({error})") from error
     inputs, outputs = session.get_inputs(), session.get_outputs()
     shape_in, shape_out = inputs[0].shape, outputs[0].shape
-    if len(inputs) != 1 or len(shape_in) != 4 or shape_in[1] != 3 or len(shape_out) != 3:
+    any_batch = len(shape_in) == 4 and not isinstance(shape_in[0], int) and shape_in[1] == 3
+    if len(inputs) != 1 or not any_batch or len(shape_out) != 3 or inputs[0].type != FLOAT:
         raise DataError(
             f"features {path}",
-            f"expected one image [b, 3, h, w] in and [b, tokens, f] out, got {shape_in} in and "
-            f"{shape_out} out",
+            f"expected one image [b, 3, h, w] of {FLOAT} in, b left open, and [b, tokens, f] out, "
+            f"got {shape_in} of {inputs[0].type} in and {shape_out} out",
+            "export it again in float32 with a dynamic batch",
         )
     height, width = (n if isinstance(n, int) else IMAGENET.height for n in shape_in[2:])
     size = FrameSpec(height=height, width=width, mean=IMAGENET.mean, std=IMAGENET.std)

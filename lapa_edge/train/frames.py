@@ -14,13 +14,11 @@ from lapa_edge.spec import FrameSpec
 
 log = logging.getLogger(__name__)
 
-DEFAULT_CACHE = Path("~/.cache/lapa-edge/frames")
-
 
 def open_frames(
     dataset: Dataset,
     frame: FrameSpec,
-    cache: Path = DEFAULT_CACHE,
+    cache: Path,
     max_damaged: float = MAX_DAMAGED,
 ) -> FrameStore:
     """Decode and resize every clip, or open the cache where that was done before.
@@ -31,7 +29,7 @@ def open_frames(
         dataset: clips.
         frame: the size to store.
         cache: a folder for the stores of all datasets.
-        max_damaged: share of the clips, 0 to 1, that may be damaged, in reading and in decoding.
+        max_damaged: share of the clips, 0 to 1, that may fail in decoding.
 
     Raises:
         DataError: more clips are damaged, or the disk is too full.
@@ -53,7 +51,7 @@ def open_frames(
     for line in skipped:
         log.warning("skipped %s", line)
     if skipped:
-        total = len(dataset.episodes) + len(dataset.skipped)
-        log.warning("%d of %d clips of %s were skipped", len(skipped), total, root)
-        check_damage(f"dataset {root}", skipped, total, max_damaged)
+        log.warning("skipped %d in all, %d clips remain", len(skipped), len(store.names))
+    # What the reader skipped, it judged itself.
+    check_damage(f"dataset {root}", store.skipped, len(dataset.episodes), max_damaged)
     return store

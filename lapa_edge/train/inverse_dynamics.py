@@ -15,7 +15,7 @@ from lapa_edge.model.latent_action import LatentActionModel
 from lapa_edge.train.batches import augment, frames_to_tensor
 from lapa_edge.train.device import pick_device
 from lapa_edge.train.latents import LabelledPairs, LatentsConfig
-from lapa_edge.train.loop import Losses, train, unwrap
+from lapa_edge.train.loop import Losses, train
 from lapa_edge.train.run_directory import RunDirectory
 
 
@@ -35,8 +35,9 @@ def train_inverse_dynamics(
         *index, wanted = labelled.pairs.sample(rng, config.loop.batch)
         pair = [frames_to_tensor(labelled.store.all[i], config.frame, device) for i in index]
         first, second = augment(pair, rng, config.shift, config.light)
-        latents = unwrap(model).encode(first, second)
-        predicted = unwrap(model).to_action(latents.flatten(1))
+        # Through the model's own call, which averages gradients over processes; one pair is its
+        # video. Of the two answers, from latents and from codes, the first.
+        predicted = model(first[:1], second[:1], labelled=(first, second)).actions[0]
         loss = F.mse_loss(predicted, torch.from_numpy(wanted).to(device))
         return loss, {"unexplained": loss}
 
@@ -47,6 +48,7 @@ def train_inverse_dynamics(
         config.loop,
         run,
         config,
+        data=labelled.fingerprint(),
     )
     assert isinstance(model, LatentActionModel)
     return model

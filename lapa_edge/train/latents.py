@@ -70,13 +70,21 @@ class LatentsConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.held_out <= 0.5:
             raise ConfigError("held_out", f"expected 0 to 0.5, got {self.held_out}")
-        if not self.scales or min(self.scales) < 1:
-            raise ConfigError("scales", f"expected pixels of at least 1, got {self.scales}")
+        if not self.gap_s or min(self.gap_s) <= 0:
+            raise ConfigError("gap_s", f"expected seconds above 0, got {self.gap_s}")
+        side = min(self.network.height, self.network.width)
+        if not self.scales or min(self.scales) < 1 or max(self.scales) > side:
+            raise ConfigError("scales", f"expected pixels of 1 to {side}, got {self.scales}")
+        if self.shift < 0 or self.light < 0:
+            found = f"got {self.shift} and {self.light}"
+            raise ConfigError("shift and light", f"expected 0 or more, {found}")
         if self.published and (self.model.action_dim or self.model.feature_dim):
             raise ConfigError(
                 "preset lapa", "the published network has no head for actions or features",
                 "leave --demos and --features out, or take another preset",
             )  # fmt: skip
+        if bool(self.features) != bool(self.model.feature_dim):
+            raise ConfigError("features", "their width and model.feature_dim go together")
 
     @property
     def network(self) -> LatentActionConfig | PublishedConfig:
@@ -102,6 +110,10 @@ class LabelledPairs:
 
     pairs: ActionPairs
     store: FrameStore
+
+    def fingerprint(self) -> str:
+        """Changes with the demos and with how many pairs they give."""
+        return f"+{self.store.fingerprint()}:{len(self.pairs)}"
 
 
 def labelled_pairs(demos: Dataset, store: FrameStore, gap_s: tuple[float, ...]) -> LabelledPairs:
@@ -180,6 +192,7 @@ def train_latents(
         config.loop,
         run,
         config,
+        data=store.fingerprint() + (labelled.fingerprint() if labelled else ""),
         validation=Validation(look, best="val_gain") if held_out else None,
     )
     assert isinstance(model, LatentModel)

@@ -12,6 +12,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import Tensor, nn
 
+from lapa_edge.data.files import held_alone
 from lapa_edge.errors import ConfigError, DataError
 from lapa_edge.progress import progress_bar
 from lapa_edge.train.device import bf16_works
@@ -47,7 +49,8 @@ class LoopConfig:
     clip_norm: float = 1.0
     """Gradient norm above which gradients are scaled down."""
     checkpoint_every_s: float = 5.0
-    """Seconds between checkpoints; Ctrl-C writes one of its own."""
+    """Seconds between checkpoints, more where saving takes long; 0 is every step. Ctrl-C writes one
+    of its own."""
     log_every: int = 20
     """Steps between lines of metrics."""
     validate_every: int = 200
@@ -68,6 +71,8 @@ class LoopConfig:
 
 
 log = logging.getLogger(__name__)
+
+SAVING_SHARE = 20  # checkpoints take at most a twentieth of the time
 
 Losses = tuple[Tensor, dict[str, Tensor]]
 LossFunction = Callable[[nn.Module, np.random.Generator], Losses]
@@ -93,6 +98,7 @@ def train(
     config: LoopConfig,
     run: RunDirectory,
     settings: Any,
+    data: str,
     learning_rate_scales: Sequence[tuple[str, float]] = (),
     validation: Validation | None = None,
 ) -> nn.Module:
@@ -105,6 +111,7 @@ def train(
         config: see `LoopConfig`.
         run: where settings, metrics and weights go.
         settings: of the stage; saved with the run, and what a resumed run is checked against.
+        data: fingerprint of what is learned from, checked likewise.
         learning_rate_scales: ``(parameter name prefix, factor)`` for slower parts.
         validation: looked at now and then, if given; the best weights are kept beside the last.
 
@@ -112,14 +119,14 @@ def train(
         The trained model, in evaluation mode.
 
     Raises:
-        ConfigError: the run was started with other settings.
+        ConfigError: the run was started with other settings, or another process trains it.
         DataError: the gradient is no longer finite.
         KeyboardInterrupt: after Ctrl-C, with a checkpoint written.
     """
     accelerator = _accelerator()
     first = accelerator.is_main_process
     with accelerator.main_process_first():
-        run.open(settings)
+        run.open(settings, data=data, processes=accelerator.num_processes)
     torch.manual_seed(config.seed)
     model = _images_last(build_model())
     if run.finished:
@@ -129,9 +136,11 @@ def train(
     optimizer = _optimizer(model, config, learning_rate_scales)
     with accelerator.main_process_first():
         done = run.load_checkpoint(model, optimizer)
+    _check_together(accelerator, done, run)
     prepared, optimizer = accelerator.prepare(model, optimizer)
-    saved_at = time.monotonic()
+    saved_at, pause_s = time.monotonic(), config.checkpoint_every_s
     with (
+        held_alone(run.root, f"run {run.root}") if first else nullcontext(),
         progress_bar("{task.fields[metrics]}", shown=first) as bar,
         interrupts_held() as interrupted,
         MetricsLog(run, done, config.tensorboard, shown=first) as metrics_log,
@@ -157,9 +166,12 @@ def train(
                 bar.update(task, metrics=metrics_log.add(step + 1, found))
                 run.keep_best(model, step + 1, found, validation.best)
             stop = _any_process(accelerator, interrupted())
-            if first and (stop or time.monotonic() - saved_at > config.checkpoint_every_s):
+            if first and (stop or time.monotonic() - saved_at > pause_s):
+                began = time.monotonic()
                 run.save_checkpoint(step + 1, model, optimizer)
                 saved_at = time.monotonic()
+                if config.checkpoint_every_s:
+                    pause_s = max(config.checkpoint_every_s, SAVING_SHARE * (saved_at - began))
             if stop:
                 raise KeyboardInterrupt
     if first:
@@ -180,6 +192,17 @@ def _accelerator() -> Accelerator:
         mixed_precision="bf16" if bf16_works() else "no",
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
+
+
+def _check_together(accelerator: Accelerator, done: int, run: RunDirectory) -> None:
+    """Processes that resume at different steps would wait for each other forever."""
+    steps = accelerator.gather(torch.tensor([done], device=accelerator.device))
+    if len(set(steps.tolist())) > 1:
+        raise DataError(
+            f"run {run.root}",
+            f"the processes found checkpoints of steps {sorted(set(steps.tolist()))}",
+            "give them one --out that all of them see",
+        )
 
 
 def _any_process(accelerator: Accelerator, happened: bool) -> bool:

@@ -86,6 +86,7 @@ def train_policy(
         config.loop,
         run,
         config,
+        data=f"{store.fingerprint()}:{len(frame_index)}",
     )
     assert isinstance(model, InstructedPolicy)
     return model

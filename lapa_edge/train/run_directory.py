@@ -28,6 +28,8 @@ from lapa_edge.errors import ConfigError, DataError
 
 Config = TypeVar("Config")
 
+_PASSING = ("tensorboard", "log_every", "checkpoint_every_s")
+
 
 class RunDirectory:
     """One stage's directory. A finished run is never trained again; an unfinished one goes on."""
@@ -44,17 +46,26 @@ class RunDirectory:
         """Whether the finished weights are there."""
         return self.weights.is_file()
 
-    def fingerprint(self) -> str:
-        """SHA-256 of the finished weights, in hex."""
-        return hashlib.sha256(self.weights.read_bytes()).hexdigest()
+    def fingerprint(self, best: bool = False) -> str:
+        """SHA-256 of the finished weights, or of the best, in hex."""
+        path = self.best if best else self.weights
+        return hashlib.sha256(path.read_bytes()).hexdigest()
 
-    def open(self, config: Any) -> None:
-        """Save the config, or check that the run already here was started with the same one."""
-        wanted = json.loads(msgspec.json.encode(config))
+    def open(self, config: Any, **also: str | int) -> None:
+        """Save the config, or check that the run already here was started with the same one.
+
+        Args:
+            config: a frozen dataclass.
+            also: what else must be the same, such as a fingerprint of the data.
+
+        Raises:
+            ConfigError: something differs that the result depends on; names it.
+        """
+        wanted = {**json.loads(msgspec.json.encode(config)), **also}
         path = self.root / "config.json"
         if path.is_file():
             found = read_json(path, dict[str, Any])
-            changed = [key for key in wanted if wanted[key] != found.get(key)]
+            changed = [key for key in wanted if _decisive(wanted[key]) != _decisive(found.get(key))]
             if changed:
                 raise ConfigError(
                     f"run {self.root}",
@@ -140,6 +151,13 @@ class RunDirectory:
             lines = self.metrics.read_text().splitlines()
             kept = [line for line in lines if _step_of(line) <= step]
             write_text(self.metrics, "".join(line + "\n" for line in kept))
+
+
+def _decisive(value: Any) -> Any:
+    """A setting without those parts that may change on the way: how often to save and tell."""
+    if not isinstance(value, dict):
+        return value
+    return {name: part for name, part in value.items() if name not in _PASSING}
 
 
 def load_weights(model: nn.Module, path: Path) -> None:

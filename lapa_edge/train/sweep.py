@@ -3,8 +3,9 @@
 Every variant gets the same processor time. Steps are timed first, all variants in turn in one
 process, so that what else the machine does falls on all alike; each then trains as many steps as
 its share buys, on one thread. Runs go side by side, and a sweep that was stopped goes on where it
-was, run by run.
+was, run by run. Made for CPUs: what a GPU does is no processor time.
 
+    out/config.json              what all its trainings share
     out/steps.json               what the timing gave
     out/VARIANT/SEED/            the run (see `run_directory`), and study.json
     out/sweep.json, .md, .png    the comparison
@@ -25,11 +26,12 @@ from tempfile import TemporaryDirectory
 import msgspec
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
 
 from lapa_edge.data.dataset import ReadOptions, read_dataset
 from lapa_edge.data.episode import Dataset
 from lapa_edge.data.frame_store import FrameStore
+from lapa_edge.errors import DataError
+from lapa_edge.evaluate.latents.extra import import_extra
 from lapa_edge.evaluate.latents.features import CODES, FIRST_FRAME, LATENTS
 from lapa_edge.evaluate.latents.study import StudySettings, gather, study
 from lapa_edge.evaluate.workers import run_in_workers
@@ -71,6 +73,8 @@ class SweepConfig:
 
     data: Path
     """A dataset with actions and the splits train and val."""
+    reading: ReadOptions
+    """How to read it; the split and the share of labels are the sweep's."""
     out: Path
     """Where runs and comparison go."""
     seeds: tuple[int, ...]
@@ -89,7 +93,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     variant: str
     seed: int
     steps: int
-    cpu_s: float
+    cpu_s: float  # of the last sitting
     r2_latents: float
     r2_codes: float
     r2_latents_mlp: float
@@ -118,6 +122,7 @@ def sweep(config: SweepConfig, variants: tuple[Variant, ...], processes: int) ->
         variants: their names are unique.
         processes: trainings at a time, one thread each.
     """
+    _check(config)
     for variant in variants:  # decoded once, before the workers ask for it
         _material(config, variant)
     steps = _steps(config, variants)
@@ -128,6 +133,21 @@ def sweep(config: SweepConfig, variants: tuple[Variant, ...], processes: int) ->
         for _ in run_in_workers(_train_and_judge, waiting, processes):
             bar.advance(task)
     return [read_json(_answer_path(job), Finding) for job in jobs]
+
+
+def _check(config: SweepConfig) -> None:
+    """Refuse before the first training what would only fail after it."""
+    for module in ("sklearn", "matplotlib", "threadpoolctl"):
+        import_extra(module)
+    if torch.cuda.is_available():
+        log.warning("a sweep compares processor time; with a GPU its budgets are not comparable")
+    unseen = read_dataset(config.data, replace(config.reading, split="val"))
+    if not unseen.labelled.episodes:
+        raise DataError(
+            f"dataset {config.data}", "its val split has no actions to judge by", "take another"
+        )
+    shared = {"data": str(config.data), "seconds": config.seconds, "pairs": config.pairs}
+    RunDirectory(config.out).open({**shared, "reading": str(config.reading)})
 
 
 def _steps(config: SweepConfig, variants: Iterable[Variant]) -> dict[str, int]:
@@ -173,7 +193,7 @@ class _Stopwatch(RunDirectory):
 
 def _train_and_judge(job: _Job) -> str:
     torch.set_num_threads(1)
-    threadpool_limits(1)  # of numpy and scikit-learn
+    import_extra("threadpoolctl").threadpool_limits(1)  # of numpy and scikit-learn
     run = RunDirectory(_answer_path(job).parent)
     with _quiet():
         started = time.process_time()
@@ -204,7 +224,7 @@ def _material(
     sweep: SweepConfig, variant: Variant
 ) -> tuple[Dataset, FrameStore, LabelledPairs | None]:
     config, share = variant.config, variant.labelled_share
-    video = read_dataset(sweep.data, ReadOptions(labelled_share=share))
+    video = read_dataset(sweep.data, replace(sweep.reading, split="train", labelled_share=share))
     store = open_frames(video, config.frame, sweep.cache)
     labelled = labelled_pairs(video.labelled, store, config.gap_s) if share else None
     return video, store, labelled
@@ -212,12 +232,13 @@ def _material(
 
 def _judge(job: _Job, codec: TrainedCodec, cpu_s: float) -> Finding:
     """The model on the val split; the probes of `lapa-inspect`."""
-    unseen = read_dataset(job.sweep.data, ReadOptions(split="val"))
+    unseen = read_dataset(job.sweep.data, replace(job.sweep.reading, split="val"))
     store = open_frames(unseen, codec.frame, job.sweep.cache)
     # One seed for all: every training is judged on the same pairs and splits.
     settings = StudySettings(pairs=job.sweep.pairs, splits=2, transfers=1)
     found = study(gather(codec, unseen, store, settings), settings)
-    assert found.probe
+    if found.probe is None:
+        raise DataError(f"dataset {job.sweep.data}", f"no probe: {found.missing.get('probe')}")
     r2: Callable[..., float] = lambda *of: round(found.probe.score(*of).r2.value, 4)  # type: ignore[union-attr]  # noqa: E731
     return Finding(
         variant=job.variant.name,

@@ -14,7 +14,6 @@ from lapa_edge.train.run_directory import write_text
 from lapa_edge.train.sweep import Finding, Variant
 
 INK, PALE = "#1f4e79", "#9ab7d3"
-T_95 = (np.nan, 12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)  # by degrees of freedom
 
 
 def write_comparison(
@@ -114,8 +113,8 @@ def _interval(values: Sequence[float]) -> str:
     mean = _mean(values)
     if len(values) < 2:
         return f"{mean:.2f}"
-    t = T_95[len(values) - 1] if len(values) <= len(T_95) else 1.96
-    half = t * float(np.std(values, ddof=1)) / len(values) ** 0.5
+    student = import_extra("scipy.stats").t.ppf(0.975, len(values) - 1)
+    half = float(student * np.std(values, ddof=1)) / len(values) ** 0.5
     return f"{mean:.2f} ({mean - half:.2f} to {mean + half:.2f})"
 
 

@@ -72,7 +72,11 @@ def _published(default: Variant) -> Variant:
     loop = replace(default.config.loop, learning_rate=PUBLISHED_RATE)
     config = published_latents(4, 8, loop)
     config = replace(config, published=PUBLISHED_TINY, gap_s=default.config.gap_s)
-    return Variant("published", config, "network, NSVQ, dead-code rule and loss as published")
+    return Variant(
+        "published",
+        config,
+        "network (1.5M parameters, 96 px), NSVQ, dead-code rule and loss as published",
+    )
 
 
 def _inverse_dynamics(default: Variant) -> Variant:

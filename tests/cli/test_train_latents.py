@@ -92,4 +92,4 @@ def test_too_much_damage_stops_before_training(
     assert latents(*SHORT, *clips, "--out", str(tmp_path / "run")) == 1
     assert "1 of 5 clips are damaged, at most 10% may be" in refusal(capsys)
     assert latents(*SHORT, *clips, "--out", str(tmp_path / "run"), "--max-damaged", "0.3") == 0
-    assert "1 of 5 clips of" in capsys.readouterr().err
+    assert "skipped 1 in all, 4 clips remain" in capsys.readouterr().err

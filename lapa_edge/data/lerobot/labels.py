@@ -1,7 +1,7 @@
 """Latent actions into a copy of a LeRobot dataset, v2.1 or v3.0, that LeRobot itself can load.
 
     source/ + labels by episode -> target/
-      data/**.parquet           rewritten with the columns of `lerobot_feature`
+      data/**.parquet           rewritten with the columns of `feature`
       meta/                     features and statistics extended; latent_action.json says whose
       videos/ and the rest      hard-linked where the disk allows, else copied
 

@@ -1,6 +1,6 @@
 """What a LeRobot dataset says about itself: ``meta/info.json``, and what both versions share.
 
-`lerobot_v2` and `lerobot_v3` fill a `Manifest` from the rest of ``meta/``; `lerobot` reads the
+`v2` and `v3` fill a `Manifest` from the rest of ``meta/``; `reader` reads the
 episodes that it lists.
 """
 

@@ -133,6 +133,7 @@ def robot_spec(root: Path, manifest: Manifest, episodes: list[Episode]) -> Robot
         low, high = (np.array([reach(v, axis=0) for v in values]) for reach in (np.min, np.max))
         limits = low.min(0).tolist(), high.max(0).tolist()
     low, high = np.array(limits, dtype=np.float64)
+    low, high = np.minimum(low, 0.0), np.maximum(high, 0.0)  # actions must be able to stop
     apart = np.where(low < high, 0.0, np.maximum(MARGIN * np.abs(low), 1e-3))
     return RobotSpec(
         control_hz=info.fps,

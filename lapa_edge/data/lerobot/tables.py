@@ -1,6 +1,6 @@
-"""The tables of a LeRobot dataset, copied with the columns of `lerobot_feature` added.
+"""The tables of a LeRobot dataset, copied with the columns of `feature` added.
 
-`lerobot_labels` calls this for the files that change; it links the others itself.
+`labels` calls this for the files that change; it links the others itself.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     root/                                      or root/1.0.0/, TFDS's folder of one version
       NAME-SPLIT.tfrecord-00000-of-00010       episodes, one a record
       dataset_info.json                        optional: the name, and how many records a shard has
-      features.json                            optional: read by `rlds_features`
+      features.json                            optional: read by `features`
 
 A split is told by the shards' names. A shard whose name tells none counts as ``train``.
 """

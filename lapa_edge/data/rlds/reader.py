@@ -1,8 +1,8 @@
 """RLDS datasets (BridgeData V2, Open X-Embodiment, Language Table) in, labelled episodes out.
 
-Read from TFDS's TFRecord shards without TensorFlow. `rlds_files` finds the shards of a split,
-`rlds_features` says which of their features are what, and `rlds_episode` puts a record together.
-Here every shard is passed over once for its numbers; `rlds_frames` decodes images when they are
+Read from TFDS's TFRecord shards without TensorFlow. `files` finds the shards of a split,
+`features` says which of their features are what, and `episode` puts a record together.
+Here every shard is passed over once for its numbers; `frames` decodes images when they are
 asked for.
 """
 

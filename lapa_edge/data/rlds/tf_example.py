@@ -2,7 +2,7 @@
 
     Example { map<string, Feature> features }     Feature { one of bytes, float, int64 lists }
 
-The lists are flat: what shape they had is told elsewhere (`rlds_features`).
+The lists are flat: what shape they had is told elsewhere (`features`).
 """
 
 from __future__ import annotations

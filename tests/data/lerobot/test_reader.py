@@ -62,8 +62,9 @@ def test_names_come_from_info_and_limits_from_the_statistics(tmp_path: Path, ver
     assert robot is not None
     assert (robot.control_hz, robot.state_names) == (FPS, ("lift",))
     assert robot.action_names == ("action_0", "action_1")
-    np.testing.assert_allclose(robot.action_low, [-3.0, 0.495], atol=1e-6)  # a constant 0.5
-    np.testing.assert_allclose(robot.action_high, [0.5, 0.505], atol=1e-6)
+    # Stop is 0, and must be within the limits.
+    np.testing.assert_allclose(robot.action_low, [-3.0, 0.0], atol=1e-6)
+    np.testing.assert_allclose(robot.action_high, [0.5, 0.5], atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -93,8 +94,8 @@ def test_without_statistics_limits_come_from_the_data(tmp_path: Path, version: s
     (root / "meta" / stats).unlink()
     robot = read_lerobot(root).robot
     assert robot is not None
-    np.testing.assert_allclose(robot.action_low, [-2.0, 0.495], atol=1e-6)
-    np.testing.assert_allclose(robot.action_high, [0.5, 0.505], atol=1e-6)
+    np.testing.assert_allclose(robot.action_low, [-2.0, 0.0], atol=1e-6)
+    np.testing.assert_allclose(robot.action_high, [0.5, 0.5], atol=1e-6)
 
 
 @BOTH
