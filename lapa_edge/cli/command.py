@@ -30,7 +30,7 @@ REFUSED, STOPPED = 1, 130
 # Which extra of the package brings a module that is not installed.
 _EXTRAS = {
     "train": ("torch", "accelerate", "av", "pyarrow", "PIL", "google", "google_crc32c"),
-    "inspect": ("sklearn", "matplotlib"),
+    "inspect": ("sklearn", "matplotlib", "scipy", "threadpoolctl"),
     "bags": ("rosbags",),
     "scale": ("ray",),
     "export": ("onnx", "onnxscript"),
