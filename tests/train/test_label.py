@@ -202,9 +202,10 @@ def test_other_weights_gaps_clips_and_frames_are_refused(
 
 @pytest.mark.parametrize("seed", range(2))
 def test_labels_of_a_process_that_is_killed_again_and_again_have_no_hole(
-    labels: Path, video: Video, tmp_path: Path, seed: int
+    labels: Path, video: Video, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Processes of their own, forked from one that has loaded torch but never used it.
+    monkeypatch.chdir(tmp_path)  # a checkout that is not built must not come first
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["lapa_edge.train.label", "lapa_edge.data.dataset"])
     flags = LabelFlags(

@@ -84,6 +84,7 @@ def start(root: Path, out: Path, *flags: str) -> subprocess.Popen[str]:
     named = [word for key, path in folders.items() for word in (f"--{key}", str(path))]
     return subprocess.Popen(
         [sys.executable, "-c", COMMAND, *named, "--clips-per-part", "1", *flags],
+        cwd=root,  # a checkout that is not built must not come first
         env={**os.environ, "HOME": str(root)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -166,7 +167,7 @@ def test_a_cluster_that_runs_already_is_used_and_left_alone(root: Path, tmp_path
 
         # What a worker refuses comes back as if it were our own.
         done = subprocess.run(
-            [sys.executable, "-c", REFUSED, str(root), address],
+            [sys.executable, "-c", REFUSED, str(root), address], cwd=tmp_path,
             capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
         first, second = done.stdout.splitlines()
@@ -186,7 +187,7 @@ def ray_cluster(cores: int, folder: Path) -> Iterator[str]:
     code = "import sys; from ray.scripts.scripts import main; sys.exit(main())"
     process = subprocess.Popen(
         [sys.executable, "-c", code, *words, "--object-store-memory=100000000"],
-        stdout=log, stderr=log, start_new_session=True,
+        cwd=folder, stdout=log, stderr=log, start_new_session=True,
     )  # fmt: skip
     try:
         end = time.monotonic() + 60
@@ -210,7 +211,7 @@ def test_ray_that_is_not_installed_names_the_extra(root: Path, tmp_path: Path) -
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, flags), "--out", str(tmp_path / "a"),
          "--workers", "2"],
-        capture_output=True, text=True, check=False, timeout=120,
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 1
     assert "pip install 'lapa-edge[scale]'" in done.stderr

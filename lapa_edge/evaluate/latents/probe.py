@@ -158,23 +158,14 @@ def _predict(
 ) -> Array:
     """Fit on training rows (x, y, episode) and predict for rows `x`, float64 [r, a]."""
     known, target, group = train
-    preprocessing, pipeline = (
-        import_extra("sklearn.preprocessing"),
-        import_extra("sklearn.pipeline"),
-    )
-    steps = [preprocessing.StandardScaler()]
-    most = min(len(known) - 1, components)
-    if known.shape[1] > most:
-        steps.insert(0, import_extra("sklearn.decomposition").PCA(most, random_state=seed))
-    prepare = pipeline.make_pipeline(*steps)
-    inputs = prepare.fit_transform(known)
+    inputs, x = _prepared(known, x, components, seed)
     scale = target.std(0)
     scale[scale == 0] = 1.0  # a dimension that rests in the training part alone
     outputs = (target - target.mean(0)) / scale
     if outputs.shape[1] == 1:
         outputs = outputs[:, 0]
     fit = fit_ridge if kind == "linear" else fit_network
-    predicted = fit(inputs, outputs, group, seed).predict(prepare.transform(x))
+    predicted = fit(inputs, outputs, group, seed).predict(x)
     return np.asarray(predicted.reshape(len(x), -1) * scale + target.mean(0))
 
 
@@ -204,3 +195,19 @@ def _score(
         by_split=tuple(draws[key][:, 0].mean(1).tolist()),
         over_first_frame=over,
     )
+
+
+def _prepared(known: Array, x: Array, components: int, seed: int) -> tuple[Array, Array]:
+    """Training rows and new rows, centred and scaled by what the training rows show.
+
+    Wide features are reduced by PCA and divided by one number: to give each component unit
+    variance would blow up those that hardly vary, and with them what a rare code adds to them.
+    """
+    most = min(len(known) - 1, components)
+    if known.shape[1] > most:
+        prepare = import_extra("sklearn.decomposition").PCA(most, random_state=seed)
+        known, x = prepare.fit_transform(known), prepare.transform(x)
+        spread = known.std(0).max()
+        return (known / spread, x / spread) if spread > 0 else (known, x)
+    scaler = import_extra("sklearn.preprocessing").StandardScaler()
+    return scaler.fit_transform(known), scaler.transform(x)

@@ -120,3 +120,14 @@ def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
     x = np.random.default_rng(0).normal(size=(60, 1)).astype(np.float32)
     with pytest.raises(MissingDependencyError, match=r"lapa-edge\[inspect\]"):
         probe_motion({LATENTS: Features(x, 8)}, motion_of(np.arange(60.0)), np.arange(60) // 6)
+
+
+def test_codes_that_the_training_part_never_showed_do_no_harm() -> None:
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 512, 400)
+    onehot = np.eye(512, dtype=np.float32)[codes]
+    value = (codes / 512 + 0.1 * rng.normal(size=400)).astype(np.float64)
+    found = probe_motion(
+        {LATENTS: Features(onehot, 256)}, motion_of(value), np.arange(400) // 20, splits=2
+    )
+    assert -0.5 < found.score(LATENTS, "linear").r2.value < 1
