@@ -86,7 +86,7 @@ def sweep(flags: Sweep) -> None:
         cache=flags.cache,
     )
     findings = run_sweep(config, variants, flags.processes)
-    title = f"{flags.preset}, {flags.seconds:g} s of one core per training, {flags.seeds} seeds"
+    title = f"{flags.preset}, {flags.seconds:g} s of one core per training"
     write_comparison(flags.out, variants, findings, title)
     if flags.grid_n:
         draw_grid(flags.grid_n, flags.grid_k, findings, flags.out / "grid.png")

@@ -146,8 +146,8 @@ def train(
         MetricsLog(run, done, config.tensorboard, shown=first) as metrics_log,
     ):
         task = bar.add_task(label, total=config.steps, completed=done, metrics="")
+        prepared.train()
         for step in range(done, config.steps):
-            prepared.train()
             _set_learning_rate(optimizer, _schedule(step, config))
             rng = _seed_step(config.seed, step, accelerator.process_index)
             with accelerator.autocast():
@@ -163,6 +163,7 @@ def train(
             bar.advance(task)
             if validation and first and ((step + 1) % config.validate_every == 0 or last):
                 found = validation.measure(model.eval())
+                prepared.train()
                 bar.update(task, metrics=metrics_log.add(step + 1, found))
                 run.keep_best(model, step + 1, found, validation.best)
             stop = _any_process(accelerator, interrupted())

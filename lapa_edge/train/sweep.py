@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import redirect_stderr
 from dataclasses import dataclass, replace
 from io import StringIO
@@ -117,6 +117,9 @@ class _Job:
 def sweep(config: SweepConfig, variants: tuple[Variant, ...], processes: int) -> list[Finding]:
     """Train and judge every variant with every seed; finished ones are taken as they are.
 
+    Returns:
+        What is known of these variants in ``config.out``, seeds of earlier sweeps included.
+
     Args:
         config: see `SweepConfig`.
         variants: their names are unique.
@@ -132,7 +135,19 @@ def sweep(config: SweepConfig, variants: tuple[Variant, ...], processes: int) ->
         task = bar.add_task("sweep", total=len(jobs), completed=len(jobs) - len(waiting))
         for _ in run_in_workers(_train_and_judge, waiting, processes):
             bar.advance(task)
-    return [read_json(_answer_path(job), Finding) for job in jobs]
+    return _findings(config, variants)
+
+
+def _findings(config: SweepConfig, variants: Iterable[Variant]) -> list[Finding]:
+    found = []
+    for variant in variants:
+        paths = (config.out / variant.name).glob("*/study.json")
+        found += [read_json(path, Finding) for path in sorted(paths, key=_seed_of)]
+    return found
+
+
+def _seed_of(path: Path) -> int:
+    return int(path.parent.name)
 
 
 def _check(config: SweepConfig) -> None:
@@ -239,16 +254,16 @@ def _judge(job: _Job, codec: TrainedCodec, cpu_s: float) -> Finding:
     found = study(gather(codec, unseen, store, settings), settings)
     if found.probe is None:
         raise DataError(f"dataset {job.sweep.data}", f"no probe: {found.missing.get('probe')}")
-    r2: Callable[..., float] = lambda *of: round(found.probe.score(*of).r2.value, 4)  # type: ignore[union-attr]  # noqa: E731
+    scores = {(s.features, s.probe): round(s.r2.value, 4) for s in found.probe.scores}
     return Finding(
         variant=job.variant.name,
         seed=job.seed,
         steps=job.steps,
         cpu_s=round(cpu_s, 1),
-        r2_latents=r2(LATENTS),
-        r2_codes=r2(CODES),
-        r2_latents_mlp=r2(LATENTS, "mlp"),
-        r2_first_frame=r2(FIRST_FRAME),
+        r2_latents=scores[LATENTS, "linear"],
+        r2_codes=scores[CODES, "linear"],
+        r2_latents_mlp=scores[LATENTS, "mlp"],
+        r2_first_frame=scores[FIRST_FRAME, "linear"],
         gain=round(found.fidelity.gain.value, 4),
         drop=round(found.fidelity.drop.value, 4),
         active=found.usage.overall.active,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -118,6 +118,6 @@ def _interval(values: Sequence[float]) -> str:
     return f"{mean:.2f} ({mean - half:.2f} to {mean + half:.2f})"
 
 
-def _mean(values: object) -> float:
-    numbers = list(values)  # type: ignore[call-overload]
+def _mean(values: Iterable[float]) -> float:
+    numbers = list(values)
     return float(np.mean(numbers)) if numbers else float("nan")

@@ -7,7 +7,6 @@ import pickle
 import warnings
 from argparse import Namespace
 from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,15 +24,6 @@ from torch import Tensor
 from lapa_edge.errors import DataError
 from lapa_edge.model.official_weights import published_name, read_published_model
 from lapa_edge.model.published import PublishedConfig, PublishedModel
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Such small products take ten times as long where threads wait for one another."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

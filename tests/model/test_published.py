@@ -5,7 +5,6 @@ Golden answers were made with the published code, commit 46aca51 (see `published
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -26,15 +25,6 @@ from lapa_edge.model.published_quantizer import (
 from lapa_edge.train.batches import frames_to_tensor
 
 SIZES = (1, 2, 4, 16)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Such small products take ten times as long where threads wait for one another."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def build_small(n: int = 4) -> PublishedModel:
