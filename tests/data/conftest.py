@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,33 @@ def make_clip(tmp_path: Path) -> MakeClip:
         return path
 
     return make
+
+
+@pytest.fixture
+def unprivileged(tmp_path: Path) -> Callable[[], AbstractContextManager[None]]:
+    """A block in which modes count: root, whom they don't bind, is nobody for its length.
+
+    What the block imports late must have been imported before, for nobody may not see it.
+    """
+
+    @contextmanager
+    def as_nobody() -> Iterator[None]:
+        if os.geteuid() != 0:
+            yield
+            return
+        closed = [p for p in tmp_path.parents if p.owner() == "root" and not p.stat().st_mode & 0o1]
+        modes = {p: p.stat().st_mode for p in (*closed, tmp_path)}
+        for path, mode in modes.items():
+            path.chmod(mode | 0o055)
+        os.seteuid(65534)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+            for path, mode in modes.items():
+                path.chmod(mode)
+
+    return as_nobody
 
 
 @pytest.fixture

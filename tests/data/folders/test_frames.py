@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -142,13 +142,16 @@ def test_folder_in_place_of_an_image_is_an_error_not_a_frame(root: Path) -> None
     assert "frame_1.png: cannot be read (Is a directory)" in only_skip(root)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="NOT CHECKED: root reads what modes forbid")
 @pytest.mark.parametrize("locked", ["odd", "odd/frame_1.png"])
-def test_clip_without_permission_is_skipped(root: Path, locked: str) -> None:
+def test_clip_without_permission_is_skipped(
+    root: Path, locked: str, unprivileged: Callable[[], AbstractContextManager[None]]
+) -> None:
     make_frames(root / "odd", numbered(3))
+    assert not read_frame_folder(root, fps=10).skipped
     (root / locked).chmod(0)
     try:
-        assert "Permission denied" in only_skip(root)
+        with unprivileged():
+            assert "Permission denied" in only_skip(root)
     finally:
         (root / locked).chmod(0o755)
 
