@@ -23,6 +23,21 @@ def built_with_cuda() -> bool:
 def cuda_available() -> bool:
     """Whether a CUDA device answers. Asks the driver on each call; False without one."""
 
+def instruction_sets() -> list[str]:
+    """The vector instruction sets that this CPU runs, the fastest last.
+
+    Of "scalar", "avx2", "avx512" (with VNNI and VBMI), "neon", "neon_dotprod".
+    """
+
+def active_instruction_set() -> str:
+    """The set whose kernels run: the fastest, unless another was chosen."""
+
+def choose_instruction_set(name: str) -> None:
+    """Run the kernels of this set from now on, in the whole process; for tests and benchmarks.
+
+    A head that was built before keeps the set it was built for. Results do not depend on it.
+    """
+
 def nearest_code(
     x: NDArray[np.float32], codebook: NDArray[np.float32], *, device: _Device = "cpu"
 ) -> NDArray[np.int32]:

@@ -1,12 +1,12 @@
-#include "action_head.hpp"
+#include "action_head/action_head.hpp"
 
 #include <atomic>
 #include <memory>
 #include <variant>
 
-#include "arrays.hpp"
-#include "head_weights.hpp"
-#include "register.hpp"
+#include "bindings/arrays.hpp"
+#include "bindings/head_weights.hpp"
+#include "bindings/register.hpp"
 
 namespace lapa_edge::bindings {
 namespace {

@@ -1,6 +1,6 @@
-#include "arrays.hpp"
+#include "bindings/arrays.hpp"
 
-#include "device.hpp"
+#include "cuda/device.hpp"
 
 namespace lapa_edge::bindings {
 

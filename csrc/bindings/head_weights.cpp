@@ -1,8 +1,8 @@
-#include "head_weights.hpp"
+#include "bindings/head_weights.hpp"
 
 #include <algorithm>
 
-#include "finite.hpp"
+#include "base/finite.hpp"
 
 namespace lapa_edge::bindings {
 namespace {

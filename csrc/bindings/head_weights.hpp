@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "action_head.hpp"
-#include "arrays.hpp"
+#include "action_head/action_head.hpp"
+#include "bindings/arrays.hpp"
 
 namespace lapa_edge::bindings {
 

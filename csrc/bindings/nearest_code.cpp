@@ -1,7 +1,7 @@
-#include "nearest_code.hpp"
+#include "nearest_code/nearest_code.hpp"
 
-#include "arrays.hpp"
-#include "register.hpp"
+#include "bindings/arrays.hpp"
+#include "bindings/register.hpp"
 
 namespace lapa_edge::bindings {
 namespace {

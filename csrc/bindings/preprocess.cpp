@@ -1,13 +1,13 @@
-#include "preprocess.hpp"
+#include "preprocess/preprocess.hpp"
 
 #include <pybind11/stl.h>
 
 #include <array>
 #include <vector>
 
-#include "arrays.hpp"
-#include "finite.hpp"
-#include "register.hpp"
+#include "base/finite.hpp"
+#include "bindings/arrays.hpp"
+#include "bindings/register.hpp"
 
 namespace lapa_edge::bindings {
 namespace {

@@ -71,12 +71,31 @@ class ActionHead:
         return self._dense("output", hidden)
 
     def _dense(self, layer: str, x: Float32) -> Float32:
-        """``W x + b`` by four partial sums over the inputs, by input index mod 4."""
+        """``W x + b`` by four partial sums of fused products, by input index mod 4."""
         weight, bias = self.weights[f"{layer}.weight"], self.weights[f"{layer}.bias"]
         sums = [np.zeros((len(x), len(weight)), np.float32) for _ in range(4)]  # [b, outputs]
         for i in range(x.shape[1]):
-            sums[i % 4] += x[:, i, None] * weight[None, :, i]
+            sums[i % 4] = fused_multiply_add(x[:, i, None], weight[None, :, i], sums[i % 4])
         return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + bias
+
+
+def fused_multiply_add(a: Float32, b: Float32, c: Float32) -> Float32:
+    """``a * b + c`` in float32, rounded once, as the processors' instruction does.
+
+    The product of two float32 is exact in float64; the sum is not, and rounding it twice can miss.
+    So its first rounding is to odd (Boldo and Melquiond, "Emulation of FMA and correctly rounded
+    sums", 2008): where float64 lost something, the last bit is set, and the second rounding, to
+    float32, is then right.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is infinite, as there
+        product, addend = a.astype(np.float64) * b.astype(np.float64), c.astype(np.float64)
+        total = product + addend
+        back = total - product
+        lost = (product - (total - back)) + (addend - back)  # exact: Knuth's two-sum
+        bits = total.view(np.int64)
+        towards = np.where((lost > 0) == (total > 0), 1, -1)  # of the magnitude
+        odd = np.where((lost != 0) & (bits & 1 == 0), bits + towards, bits)
+        return np.where(np.isfinite(total), odd.view(np.float64), total).astype(np.float32)
 
 
 def _relu(x: Float32) -> Float32:

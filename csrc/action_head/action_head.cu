@@ -1,36 +1,31 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "action_head.hpp"
-#include "device_buffer.cuh"
-#include "finite.hpp"
+#include "action_head/action_head.hpp"
+#include "base/finite.hpp"
+#include "cuda/device_buffer.cuh"
 
 namespace lapa_edge::cuda {
 namespace {
 
 constexpr std::size_t kMaxSharedFloats = 48 * 1024 / sizeof(float);  // what every GPU grants
 constexpr unsigned kMaxThreads = 512;
+constexpr std::size_t kPanel = 32;  // neighbouring threads read neighbouring weights
 
 // Where one layer lies in the two device arrays that hold all weights and all biases.
 struct Layer {
   std::size_t inputs, outputs, weight, bias;
 };
 
-// W[o] . x + b[o], in the order that action_head.hpp defines.
+// W[o] . x + b[o], in the order that dense.hpp defines; x is filled up with zeros.
 __device__ float dense(const Layer& layer, const float* weights, const float* biases,
                        const float* x, std::size_t o) {
   const float* column = weights + layer.weight + o / kPanel * layer.inputs * kPanel + o % kPanel;
-  float sum[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-  const std::size_t whole = layer.inputs - layer.inputs % 4;
-  for (std::size_t i = 0; i < whole; i += 4) {
-    for (unsigned phase = 0; phase < 4; ++phase) {
-      sum[phase] += column[(i + phase) * kPanel] * x[i + phase];
-    }
-  }
+  float sum[kPhases] = {};
+  for (std::size_t i = 0; i < layer.inputs; i += kPhases) {
 #pragma unroll
-  for (unsigned phase = 0; phase < 3; ++phase) {
-    if (whole + phase < layer.inputs) {
-      sum[phase] += column[(whole + phase) * kPanel] * x[whole + phase];
+    for (unsigned phase = 0; phase < kPhases; ++phase) {
+      sum[phase] = __fmaf_rn(column[(i + phase) * kPanel], x[i + phase], sum[phase]);
     }
   }
   return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + biases[layer.bias + o];

@@ -1,5 +1,5 @@
-#include "device_buffer.cuh"
-#include "nearest_code.hpp"
+#include "cuda/device_buffer.cuh"
+#include "nearest_code/nearest_code.hpp"
 
 namespace lapa_edge::cuda {
 namespace {

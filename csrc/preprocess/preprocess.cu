@@ -1,5 +1,5 @@
-#include "device_buffer.cuh"
-#include "preprocess.hpp"
+#include "cuda/device_buffer.cuh"
+#include "preprocess/preprocess.hpp"
 
 namespace lapa_edge::cuda {
 namespace {

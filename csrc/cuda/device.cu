@@ -3,7 +3,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "device.hpp"
+#include "cuda/device.hpp"
 
 namespace lapa_edge {
 namespace {

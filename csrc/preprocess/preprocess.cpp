@@ -1,4 +1,4 @@
-#include "preprocess.hpp"
+#include "preprocess/preprocess.hpp"
 
 #include <algorithm>
 #include <cmath>

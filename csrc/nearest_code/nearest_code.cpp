@@ -1,8 +1,8 @@
-#include "nearest_code.hpp"
+#include "nearest_code/nearest_code.hpp"
 
 #include <limits>
 
-#include "finite.hpp"
+#include "base/finite.hpp"
 
 namespace lapa_edge {
 

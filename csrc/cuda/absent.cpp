@@ -1,10 +1,10 @@
 // Stands in for the CUDA kernels in a build without nvcc: every twin exists and says so.
 #include <stdexcept>
 
-#include "action_head.hpp"
-#include "device.hpp"
-#include "nearest_code.hpp"
-#include "preprocess.hpp"
+#include "action_head/action_head.hpp"
+#include "cuda/device.hpp"
+#include "nearest_code/nearest_code.hpp"
+#include "preprocess/preprocess.hpp"
 
 namespace lapa_edge {
 

@@ -13,7 +13,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "host_device.hpp"
+#include "base/host_device.hpp"
 
 namespace lapa_edge {
 

@@ -9,7 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "host_device.hpp"
+#include "base/host_device.hpp"
 
 namespace lapa_edge {
 

@@ -4,25 +4,19 @@
 //   h = h + (W_down relu(W_up h + b_up) + b_down)                 once per block
 //   y = W_out h + b_out                                           [output]
 //
-// All float32. The order of additions in a dot product is part of the definition, so that every
-// machine and the numpy reference agree to the last bit: four partial sums by input index mod 4,
-// then ((s0 + s1) + (s2 + s3)) + bias.
+// All float32, every product by the order of additions in dense.hpp: the same bits everywhere.
 #pragma once
 
 #include <cstddef>
 #include <memory>
 #include <vector>
 
+#include "action_head/packed_dense.hpp"
+
 namespace lapa_edge {
 
 struct HeadShape {
   std::size_t input, output, width, blocks;
-};
-
-/// One linear layer as torch stores it: `weight` [outputs, inputs] row-major, `bias` [outputs].
-struct DenseWeights {
-  const float* weight;
-  const float* bias;
 };
 
 /// Borrowed while a head is built; the head keeps its own packed copy.
@@ -43,20 +37,10 @@ struct HeadResult {
   std::size_t index;  // flat, into [b, input] or [b, output]; 0 when ok
 };
 
-/// Outputs that are computed side by side, so that a compiler can keep them in vector registers.
-constexpr std::size_t kPanel = 8;
-
-/// A linear layer laid out for a forward pass: panels of eight outputs, [panels, inputs, 8], the
-/// last panel filled up with zeros. Weight (o, i) lies at ((o / 8) * inputs + i) * 8 + o % 8.
-struct PackedDense {
-  PackedDense(const DenseWeights& dense, std::size_t inputs, std::size_t outputs);
-
-  std::size_t inputs, outputs;
-  std::vector<float> weight, bias;  // bias [panels * 8]
-};
-
-/// The layers in the order they run: input, then up and down of each block, then output.
-std::vector<PackedDense> pack_layers(const HeadShape& shape, const HeadWeights& weights);
+/// The layers in the order they run, in panels of `panel` outputs: input, then up and down of each
+/// block, then output.
+std::vector<PackedDense> pack_layers(const HeadShape& shape, const HeadWeights& weights,
+                                     std::size_t panel);
 
 /// Owns its weights and its scratch: nothing is allocated after construction, and one head must
 /// not run in two threads at once.
@@ -69,8 +53,11 @@ class ActionHead {
   HeadResult forward(const float* x, float* y, std::size_t b) noexcept;
 
  private:
+  HeadShape shape_;
+  const DenseKernels& kernels_;
   std::vector<PackedDense> layers_;
-  std::vector<float> hidden_, raised_;  // [width] each: h, and relu(W_up h + b_up)
+  // Filled up with zeros to whole panels and phases: x, h, relu(W_up h + b_up), y.
+  std::vector<float> input_, hidden_, raised_, output_;
 };
 
 namespace cuda {

@@ -1,0 +1,10 @@
+#include "action_head/dense_simd.hpp"
+#include "simd/kernels.hpp"
+
+static_assert(HWY_TARGET == HWY_NEON);
+
+namespace lapa_edge {
+
+constexpr Kernels kNeonKernels{dense_kernels()};
+
+}  // namespace lapa_edge
