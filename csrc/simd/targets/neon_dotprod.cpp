@@ -1,7 +1,7 @@
 #include "action_head/dense_simd.hpp"
 #include "simd/kernels.hpp"
 
-static_assert(HWY_TARGET == HWY_NEON);
+static_assert(LAPA_EDGE_NEON);
 
 namespace lapa_edge {
 
