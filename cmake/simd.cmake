@@ -37,9 +37,12 @@ simd_target(scalar -DHWY_COMPILE_ONLY_SCALAR)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(avx2_flags -mavx2 -mfma -mbmi -mbmi2 -mf16c -mpclmul -maes)
   simd_target(avx2 ${avx2_flags})
-  simd_target(avx512 ${avx2_flags} -mavx512f -mavx512cd -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
-    -mavx512vbmi -mprefer-vector-width=512)
+  simd_target(avx512 ${avx2_flags} -mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl
+    -mavx512vnni -mavx512vbmi -mprefer-vector-width=512)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
-  simd_target(neon)
-  simd_target(neon_dotprod -march=armv8.2-a+dotprod)
+  # Highway 1.0 asks for AES wherever it could choose at run time, and a Cortex-A72 may have none.
+  # With this switch, its own, it takes what the flags give.
+  set(neon_flags -DTOOLCHAIN_MISS_SYS_AUXV_H)
+  simd_target(neon ${neon_flags})
+  simd_target(neon_dotprod ${neon_flags} -march=armv8.2-a+dotprod)
 endif()

@@ -1,7 +1,7 @@
 #include "action_head/dense_simd.hpp"
 #include "simd/kernels.hpp"
 
-static_assert(HWY_ARCH_ARM_A64 && lapa_edge::kLanes == 4);
+static_assert(LAPA_EDGE_NEON);
 
 namespace lapa_edge {
 
