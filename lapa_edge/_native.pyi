@@ -204,7 +204,7 @@ class ControlLoop:
         """Forget the inputs and the last action; RuntimeError while running."""
 
 def histogram_ends() -> NDArray[np.int64]:
-    """The first nanosecond beyond each bucket of a distribution of `ControlLoop.stats`, int64 [buckets]."""
+    """The first nanosecond beyond each bucket of `ControlLoop.stats`, int64 [buckets]."""
 
 def resize_frame(
     image: NDArray[np.uint8], height: int, width: int, *, device: _Device = "cpu"

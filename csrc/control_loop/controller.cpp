@@ -16,10 +16,6 @@ float* normalise(const Scale& scale, const float* x, float* to) noexcept {
   return to;
 }
 
-bool all_finite(const float* values, std::size_t count) noexcept {
-  return first_non_finite(values, count) == count;
-}
-
 }  // namespace
 
 Controller::Controller(const ControlSpec& spec, ActionHead head, std::size_t head_output)

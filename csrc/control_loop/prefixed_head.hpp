@@ -20,7 +20,7 @@ class PrefixedHead {
   /// The first inputs [prefix], until the next call. False where they are not finite.
   bool set_prefix(const float* values) noexcept LAPA_EDGE_NONBLOCKING {
     std::copy(values, values + prefix_, input_.begin());
-    return first_non_finite(values, prefix_) == prefix_;
+    return all_finite(values, prefix_);
   }
 
   /// The other inputs [input - prefix] to `y` [output].
