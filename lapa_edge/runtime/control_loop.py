@@ -113,8 +113,8 @@ class ControlLoop:
         self.options = options
         self.rate_hz = _or(options.rate_hz, bundle.spec.action.control_hz)
         self._gate = SafetyGate(bundle.spec.action, bundle.spec.timing.max_latent_age_s)
-        self._max_command_age_s = _or(options.max_command_age_s, 3 / self.rate_hz)
         self._loop = _build(bundle, options, self.rate_hz)
+        self._max_command_age_s = _or(options.max_command_age_s, 3 / self.rate_hz)
 
     def __enter__(self) -> ControlLoop:
         self.start()
