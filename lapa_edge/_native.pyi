@@ -143,6 +143,7 @@ class ControlLoop:
 
     Args:
         weights: of an `ActionHead` from [latent, state, last action, latent age] to a chunk.
+        precision, calibration: of that head, as `ActionHead` takes them.
         latent: floats that come with a latent, the context's among them.
         state_mean, state_std: [s]; the head sees ``(x - mean) / std``.
         action_mean, action_std: [a]; the same, for the last action and for the head's answer.
@@ -160,6 +161,8 @@ class ControlLoop:
         self,
         weights: dict[str, NDArray[np.float32]],
         *,
+        precision: Literal["f32", "bf16", "int8"] = "f32",
+        calibration: dict[str, NDArray[np.float32]] | None = None,
         latent: int,
         state_mean: Sequence[float],
         state_std: Sequence[float],

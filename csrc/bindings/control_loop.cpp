@@ -12,6 +12,7 @@
 
 #include "base/finite.hpp"
 #include "bindings/arrays.hpp"
+#include "bindings/bound_head.hpp"
 #include "bindings/head_weights.hpp"
 #include "bindings/register.hpp"
 
@@ -114,11 +115,8 @@ Distribution read(const Histogram& histogram) {
 // mutex orders start, stop and step, which wait without the GIL. The loop's thread takes neither.
 class BoundControlLoop {
  public:
-  BoundControlLoop(const CheckedWeights& checked, const ControlSpec& spec,
-                   const LoopOptions& options)
-      : loop_(Controller(spec, ActionHead(checked.shape(), checked.weights()),
-                         checked.shape().output),
-              options) {}
+  BoundControlLoop(const ControlSpec& spec, ActionHead head, const LoopOptions& options)
+      : loop_(Controller(spec, std::move(head)), options) {}
 
   void start() {
     const py::gil_scoped_release release;
@@ -209,14 +207,7 @@ class BoundControlLoop {
   static void send(const char* name, const py::array& array, double seen_at_s,
                    TripleBuffer<Reading>& mailbox) {
     Reading& reading = mailbox.back();
-    const std::string expected = "float32 [" + std::to_string(reading.values.size()) + "]";
-    if (!py::isinstance<py::array_t<float>>(array) || array.ndim() != 1 ||
-        static_cast<std::size_t>(array.size()) != reading.values.size()) {
-      refuse(name, expected, describe(array));
-    }
-    if ((array.flags() & kPlainLayout) != kPlainLayout) {
-      refuse(name, "a contiguous array", "one with strides", "pass np.ascontiguousarray(...)");
-    }
+    check_vector(name, array, reading.values.size());
     const auto* values = static_cast<const float*>(array.data());
     std::copy(values, values + array.size(), reading.values.begin());
     reading.seen_at_s = seen_at_s;
@@ -256,7 +247,8 @@ class BoundControlLoop {
 };
 
 std::unique_ptr<BoundControlLoop> build(
-    const py::dict& weights, std::size_t latent, std::vector<float> state_mean,
+    const py::dict& weights, const std::string& precision,
+    const std::optional<py::dict>& calibration, std::size_t latent, std::vector<float> state_mean,
     std::vector<float> state_std, std::vector<float> action_mean, std::vector<float> action_std,
     std::vector<double> action_low, std::vector<double> action_high,
     std::vector<double> action_stop, double max_latent_age_s, double max_state_age_s,
@@ -272,9 +264,9 @@ std::unique_ptr<BoundControlLoop> build(
   check_spec(spec);
   const LoopOptions options{rate_hz, early_wake_s, {priority, cpu, lock_memory}};
   check_options(options);
-  const CheckedWeights checked(weights);
-  check_head(checked.shape(), spec);
-  return std::make_unique<BoundControlLoop>(checked, spec, options);
+  check_head(CheckedWeights(weights).shape(), spec);
+  BoundActionHead head(weights, precision, calibration, static_cast<py::ssize_t>(latent), "cpu");
+  return std::make_unique<BoundControlLoop>(spec, std::move(*head.on_cpu()), options);
 }
 
 py::array_t<std::int64_t> histogram_ends() {
@@ -297,12 +289,13 @@ void register_control_loop(py::module_& module) {
       .def_readonly("latent_age_s", &BoundCommand::latent_age_s)
       .def_readonly("state_age_s", &BoundCommand::state_age_s);
   py::class_<Loop>(module, "ControlLoop")
-      .def(py::init(&build), py::arg("weights"), py::kw_only(), py::arg("latent"),
-           py::arg("state_mean"), py::arg("state_std"), py::arg("action_mean"),
-           py::arg("action_std"), py::arg("action_low"), py::arg("action_high"),
-           py::arg("action_stop"), py::arg("max_latent_age_s"), py::arg("max_state_age_s"),
-           py::arg("rate_hz"), py::arg("early_wake_s"), py::arg("priority") = 0,
-           py::arg("cpu") = py::none(), py::arg("lock_memory") = false)
+      .def(py::init(&build), py::arg("weights"), py::kw_only(), py::arg("precision") = "f32",
+           py::arg("calibration") = py::none(), py::arg("latent"), py::arg("state_mean"),
+           py::arg("state_std"), py::arg("action_mean"), py::arg("action_std"),
+           py::arg("action_low"), py::arg("action_high"), py::arg("action_stop"),
+           py::arg("max_latent_age_s"), py::arg("max_state_age_s"), py::arg("rate_hz"),
+           py::arg("early_wake_s"), py::arg("priority") = 0, py::arg("cpu") = py::none(),
+           py::arg("lock_memory") = false)
       .def("start", &Loop::start)
       .def("stop", &Loop::stop)
       .def("step", &Loop::step, py::arg("now_s"))

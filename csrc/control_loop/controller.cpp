@@ -18,15 +18,16 @@ float* normalise(const Scale& scale, const float* x, float* to) noexcept {
 
 }  // namespace
 
-Controller::Controller(const ControlSpec& spec, ActionHead head, std::size_t head_output)
+Controller::Controller(const ControlSpec& spec, ActionHead head)
     : spec_(spec),
       limits_(spec.low, spec.high, spec.stop),
-      head_(std::move(head), spec.head_input(), spec.latent),
+      head_(std::move(head)),
       rest_(spec.head_input() - spec.latent),
-      chunk_(head_output) {}
+      chunk_(head_.shape().output) {}
 
 void Controller::accept(const Reading& latent) noexcept {
-  latent_finite_ = head_.set_prefix(latent.values.data());
+  latent_finite_ = all_finite(latent.values.data(), latent.values.size());
+  if (latent_finite_) head_.set_prefix(latent.values.data());
   latent_seen_at_s_ = latent.seen_at_s;
   has_latent_ = true;
 }

@@ -6,10 +6,10 @@
 #include <cstddef>
 #include <vector>
 
+#include "action_head/action_head.hpp"
 #include "control_loop/action_limits.hpp"
 #include "control_loop/decision.hpp"
 #include "control_loop/nonblocking.hpp"
-#include "control_loop/prefixed_head.hpp"
 
 namespace lapa_edge {
 
@@ -39,8 +39,9 @@ struct ControlSpec {
 
 class Controller {
  public:
-  /// `head` takes spec.head_input() values and gives at least [a], the chunk's first action first.
-  Controller(const ControlSpec& spec, ActionHead head, std::size_t head_output);
+  /// `head` takes spec.head_input() values, of which spec.latent are its prefix, and gives at least
+  /// [a], the chunk's first action first.
+  Controller(const ControlSpec& spec, ActionHead head);
 
   const ControlSpec& spec() const noexcept { return spec_; }
   const std::vector<float>& stop_action() const noexcept { return limits_.stop(); }
@@ -63,7 +64,7 @@ class Controller {
 
   ControlSpec spec_;
   ActionLimits limits_;
-  PrefixedHead head_;
+  ActionHead head_;
   std::vector<float> rest_, chunk_;  // [s + a + 1], [output]
   double latent_seen_at_s_ = 0;
   bool has_latent_ = false, latent_finite_ = false;

@@ -19,6 +19,7 @@ using lapa_edge::Controller;
 using lapa_edge::ControlLoop;
 using lapa_edge::ControlSpec;
 using lapa_edge::DenseWeights;
+using lapa_edge::HeadPrecision;
 using lapa_edge::HeadShape;
 using lapa_edge::HeadWeights;
 using lapa_edge::LoopOptions;
@@ -79,7 +80,7 @@ inline Controller build_controller() {
   weights.output = layer(output, kWidth);
   HeadShape shape{};
   shape.input = input, shape.output = output, shape.width = kWidth, shape.blocks = 2;
-  return Controller(spec, ActionHead(shape, weights), output);
+  return Controller(spec, ActionHead(shape, weights, HeadPrecision::f32, kLatent));
 }
 
 inline LoopOptions options() {
