@@ -62,8 +62,9 @@ APT::Install-Recommends "false";
 APT::Sandbox::User "";
 #clear APT::Update::Post-Invoke;
 #clear DPkg::Post-Invoke;
-${sources:+Dir::Etc::sourcelist "$sources"; Dir::Etc::sourceparts "-";}
 CONF
+    [ -z "$sources" ] \
+        || echo "Dir::Etc::sourcelist \"$sources\"; Dir::Etc::sourceparts \"-\";" >> "$apt/apt.conf"
     apt-get -qq -c "$apt/apt.conf" update
     rm -f "$apt"/cache/archives/*.deb
     apt-get -qq -c "$apt/apt.conf" install --yes --download-only "${packages[@]}" \
