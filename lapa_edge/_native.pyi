@@ -1,4 +1,4 @@
-"""The compiled kernels: quantizing, the action head, preprocessing.
+"""The compiled kernels: quantizing, the action head, preprocessing; and the control loop.
 
 Every function has a readable twin of the same name in ``lapa_edge.runtime.reference``, and gives
 the same bits as the twin on every machine, on the CPU and on the GPU. Arrays are numpy's, on the
@@ -10,7 +10,7 @@ RuntimeError where ``device="cuda"`` is asked for and no CUDA device answers.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +96,118 @@ class ActionHead:
 
         Both must be contiguous. After an error ``out`` holds nothing of use.
         """
+
+class ControlCommand:
+    """What one tick of a `ControlLoop` told the robot.
+
+    ``action`` float32 [a], always finite and within its limits; ``status`` "moving", or why it is
+    the stop action; ``where`` the index that is at fault, for "head_overflow"; ``clamped``
+    dimensions brought into their limits; ``tick`` 1, 2, ... since the start, 0 before the first;
+    ``ticked_at_s`` NaN before the first; ages in seconds, NaN where there was no such input.
+    """
+
+    @property
+    def action(self) -> NDArray[np.float32]: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def where(self) -> int: ...
+    @property
+    def clamped(self) -> int: ...
+    @property
+    def tick(self) -> int: ...
+    @property
+    def ticked_at_s(self) -> float: ...
+    @property
+    def latent_age_s(self) -> float: ...
+    @property
+    def state_age_s(self) -> float: ...
+
+class _LoopStats(TypedDict):
+    """Since the last start. A distribution is its counts int64 [buckets] and its largest value."""
+
+    ticks: int
+    skipped: int
+    late: int
+    statuses: dict[str, int]
+    lateness_ns: tuple[NDArray[np.int64], int]
+    execution_ns: tuple[NDArray[np.int64], int]
+    latent_age_ns: tuple[NDArray[np.int64], int]
+
+class ControlLoop:
+    """A native thread that ticks at a fixed rate and never waits for Python.
+
+    Each tick takes the newest latent and state, runs the action head, and leaves a command. See
+    csrc/control_loop/control_loop.hpp; `lapa_edge.runtime.control_loop` makes one from a bundle.
+    All times are seconds of ``time.monotonic()``.
+
+    Args:
+        weights: of an `ActionHead` from [latent, state, last action, latent age] to a chunk.
+        precision, calibration: of that head, as `ActionHead` takes them.
+        latent: floats that come with a latent, the context's among them.
+        state_mean, state_std: [s]; the head sees ``(x - mean) / std``.
+        action_mean, action_std: [a]; the same, for the last action and for the head's answer.
+        action_low, action_high, action_stop: [a], low <= stop <= high.
+        max_latent_age_s, max_state_age_s: what is older stops the robot.
+        rate_hz: 50 to 1000.
+        early_wake_s: how long before a deadline the thread wakes, rehearses and spins; 0 to half
+            a period.
+        priority: 1 to 99 for SCHED_FIFO, 0 for the ordinary scheduler.
+        cpu: the only core to run on.
+        lock_memory: mlockall, for the whole process.
+    """
+
+    def __init__(
+        self,
+        weights: dict[str, NDArray[np.float32]],
+        *,
+        precision: Literal["f32", "bf16", "int8"] = "f32",
+        calibration: dict[str, NDArray[np.float32]] | None = None,
+        latent: int,
+        state_mean: Sequence[float],
+        state_std: Sequence[float],
+        action_mean: Sequence[float],
+        action_std: Sequence[float],
+        action_low: Sequence[float],
+        action_high: Sequence[float],
+        action_stop: Sequence[float],
+        max_latent_age_s: float,
+        max_state_age_s: float,
+        rate_hz: float,
+        early_wake_s: float,
+        priority: int = 0,
+        cpu: int | None = None,
+        lock_memory: bool = False,
+    ) -> None: ...
+    @property
+    def running(self) -> bool: ...
+    def start(self) -> None:
+        """Begin to tick, one period from now.
+
+        Raises:
+            ValueError: an input that was set before is not finite.
+            RuntimeError: it runs already, or the operating system refused an option.
+        """
+
+    def stop(self) -> None:
+        """End within a period; the last command is the stop action. RuntimeError if not running."""
+
+    def set_latent(self, values: NDArray[np.float32], seen_at_s: float) -> None:
+        """``values`` contiguous float32 [latent]; copied."""
+
+    def set_observation(self, state: NDArray[np.float32], seen_at_s: float) -> None:
+        """``state`` contiguous float32 [s]; copied."""
+
+    def latest_action(self) -> ControlCommand: ...
+    def stats(self) -> _LoopStats: ...
+    def step(self, now_s: float) -> ControlCommand:
+        """One tick in the caller's thread, at a time of its own; RuntimeError while running."""
+
+    def reset(self, now_s: float) -> None:
+        """Forget the inputs and the last action; RuntimeError while running."""
+
+def histogram_ends() -> NDArray[np.int64]:
+    """The first nanosecond beyond each bucket of `ControlLoop.stats`, int64 [buckets]."""
 
 def resize_frame(
     image: NDArray[np.uint8], height: int, width: int, *, device: _Device = "cpu"

@@ -10,6 +10,13 @@
 #include <cstddef>
 #include <cstdint>
 
+// Newer Highway tells the NEON of CPUs with AES from that of CPUs without; here the two are one.
+#ifdef HWY_NEON_WITHOUT_AES
+#define LAPA_EDGE_NEON (HWY_TARGET == HWY_NEON || HWY_TARGET == HWY_NEON_WITHOUT_AES)
+#else
+#define LAPA_EDGE_NEON (HWY_TARGET == HWY_NEON)
+#endif
+
 namespace lapa_edge {
 namespace {
 
