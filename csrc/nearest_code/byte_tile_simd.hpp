@@ -16,9 +16,6 @@
 namespace lapa_edge {
 namespace {
 
-using IntTag = hn::RebindToSigned<FloatTag>;
-using Ints = hn::Vec<IntTag>;
-
 // ByteDots: raw vectors of 32-bit integers. GCC would copy any other type's register before and
 // after each step. dot_bytes: dots + the products of four bytes of codes and of x, lane by lane.
 // store_low_bytes: the lowest byte of each lane.
@@ -68,7 +65,7 @@ struct ByteTile {
     const ByteScreen& screen = codebook.screen.by_bytes;
     Floats largest[rows], inverse[rows], squares[rows], residuals[rows];
     for (Floats& most : largest) most = hn::Set(tag, 0x1p-60f);  // no division by zero
-    for_each_centred<rows>(codebook, x, [&](std::size_t row, std::size_t, Floats values) {
+    for_each_centred<rows>(codebook, x, [&](std::size_t row, std::size_t, Floats values) HWY_ATTR {
       largest[row] = hn::Max(largest[row], hn::Abs(values));
     });
     for (std::size_t row = 0; row < rows; ++row) {
@@ -82,7 +79,7 @@ struct ByteTile {
     const Floats shift = hn::Set(tag, 0x1.8p23f);
     const std::size_t stride = whole_vectors(codebook.d);
     for_each_centred<rows>(
-        codebook, x, [&](std::size_t row, std::size_t column, Floats values) {
+        codebook, x, [&](std::size_t row, std::size_t column, Floats values) HWY_ATTR {
           const Floats shifted = hn::MulAdd(values, inverse[row], shift);
           store_low_bytes(shifted, bytes + row * stride + column);
           const Floats whole = hn::Sub(shifted, shift);

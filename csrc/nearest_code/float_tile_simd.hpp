@@ -53,11 +53,11 @@ struct FloatTile {
     const std::size_t stride = whole_vectors(codebook.d);
     Floats squares[rows];
     for (Floats& sum : squares) sum = hn::Zero(tag);
-    for_each_centred<rows>(
-        codebook, x, [&](std::size_t row, std::size_t column, Floats values) {
-          hn::Store(values, tag, centred + row * stride + column);
-          squares[row] = hn::MulAdd(values, values, squares[row]);
-        });
+    for_each_centred<rows>(codebook, x,
+                           [&](std::size_t row, std::size_t column, Floats values) HWY_ATTR {
+                             hn::Store(values, tag, centred + row * stride + column);
+                             squares[row] = hn::MulAdd(values, values, squares[row]);
+                           });
     for (std::size_t row = 0; row < rows; ++row) {
       const float norm = root_of_sum(squares[row]);
       const bool screened = norm <= kLargestNorm;  // false for NaN

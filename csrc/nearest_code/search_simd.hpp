@@ -170,8 +170,7 @@ std::size_t search(const CodebookView& codebook, const float* x, std::size_t m,
     return m;
   }
   for (; row + kTileRows <= m; row += kTileRows) {
-    const std::size_t found =
-        search_rows<kTileRows>(codebook, x + row * codebook.d, codes + row);
+    const std::size_t found = search_rows<kTileRows>(codebook, x + row * codebook.d, codes + row);
     if (found < kTileRows) return row + found;
   }
   for (; row < m; ++row) {
