@@ -9,9 +9,6 @@
 namespace lapa_edge {
 namespace {
 
-using IntTag = hn::ScalableTag<std::int32_t>;
-using Ints = hn::Vec<IntTag>;
-
 #if HWY_TARGET == HWY_SCALAR
 constexpr std::size_t kInt8Vectors = 8;
 #else

@@ -1,24 +1,20 @@
 #include "nearest_code/nearest_code.hpp"
 
+#include <algorithm>
+#include <initializer_list>
+
 #include "bindings/arrays.hpp"
 #include "bindings/register.hpp"
+#include "nearest_code/codebook.hpp"
 
 namespace lapa_edge::bindings {
 namespace {
 
 void check_result(const NearestCodeResult& result) {
-  const std::string row = "row " + std::to_string(result.row);
-  switch (result.status) {
-    case NearestCodeStatus::ok:
-      return;
-    case NearestCodeStatus::x_not_finite:
-      refuse("x", "finite values", "NaN or infinity in " + row);
-    case NearestCodeStatus::codebook_not_finite:
-      refuse("codebook", "finite values", "NaN or infinity in " + row);
-    case NearestCodeStatus::distance_overflow:
-      refuse("x", "values near the codebook", row + " at a distance beyond float32 from every code",
-             "normalise x as the codebook was trained");
-  }
+  if (result.status == NearestCodeStatus::ok) return;
+  const bool in_x = result.status == NearestCodeStatus::x_not_finite;
+  refuse(in_x ? "x" : "codebook", "finite values",
+         "NaN or infinity in row " + std::to_string(result.row));
 }
 
 py::array_t<std::int32_t> bound_nearest_code(const py::array& x, const py::array& codebook,
@@ -46,11 +42,99 @@ py::array_t<std::int32_t> bound_nearest_code(const py::array& x, const py::array
   return nearest;
 }
 
+// Releasing the GIL costs as much as quantizing two tokens, and taking it again may wait; so it is
+// released where a lookup takes about 10 us or more.
+constexpr std::size_t kProductsWorthReleasing = std::size_t{1} << 20;
+
+template <class Lookup>
+void run(std::size_t products, const Lookup& lookup) {
+  NearestCodeResult result;
+  if (products < kProductsWorthReleasing) {
+    result = lookup();
+  } else {
+    const py::gil_scoped_release release;
+    result = lookup();
+  }
+  check_result(result);
+}
+
+Codebook build_codebook(const py::array& codebook) {
+  const std::string expected = "float32 [k, d] with k and d at least 1";
+  const Array<float> codes = contiguous<float>("codebook", codebook, 2, expected);
+  const std::size_t k = codes.shape(0), d = codes.shape(1);
+  if (k == 0 || d == 0) refuse("codebook", expected, describe(codebook));
+  check_result(check_nearest_code(nullptr, codes.data(), 0, k, d));
+  return Codebook(codes.data(), k, d);
+}
+
+py::array_t<std::int32_t> nearest(const Codebook& codebook, const py::array& x) {
+  const auto d = static_cast<py::ssize_t>(codebook.width());
+  if (!py::isinstance<py::array_t<float>>(x) || x.ndim() != 2 || x.shape(1) != d) {
+    refuse("x", "float32 [m, " + std::to_string(d) + "]", describe(x));
+  }
+  const bool plain = (x.flags() & kPlainLayout) == kPlainLayout;
+  const py::array rows = plain ? x : py::array_t<float, kPlainLayout>(x);
+  const std::size_t m = rows.shape(0);
+  py::array_t<std::int32_t> codes(rows.shape(0));
+  const auto* x_data = static_cast<const float*>(rows.data());
+  std::int32_t* codes_data = codes.mutable_data();
+  run(m * codebook.width() * codebook.size(),
+      [&] { return codebook.nearest(x_data, m, codes_data); });
+  return codes;
+}
+
+// What a step reads and writes in place may not be copied, so an array that would need it is
+// refused.
+template <typename T>
+void check_in_place(const char* name, const py::array& array, const std::string& expected,
+                    std::initializer_list<py::ssize_t> shape) {
+  if (!py::isinstance<py::array_t<T>>(array) ||
+      !std::equal(shape.begin(), shape.end(), array.shape(), array.shape() + array.ndim())) {
+    refuse(name, expected, describe(array));
+  }
+  if ((array.flags() & kPlainLayout) != kPlainLayout) {
+    refuse(name, "a contiguous array", "one with strides", "pass np.ascontiguousarray(...)");
+  }
+}
+
+// A function without arguments that quantizes `x` where it lies. It keeps its arrays alive.
+py::cpp_function bind(const py::object& self, const py::array& x, py::array& codes,
+                      py::array& latents) {
+  const auto& codebook = self.cast<const Codebook&>();
+  const auto d = static_cast<py::ssize_t>(codebook.width());
+  const std::string width = std::to_string(d) + "]";
+  if (x.ndim() != 2) refuse("x", "float32 [n, " + width, describe(x));
+  const py::ssize_t n = x.shape(0);
+  const std::string rows = "float32 [" + std::to_string(n) + ", " + width;
+  check_in_place<float>("x", x, rows, {n, d});
+  check_in_place<std::int32_t>("codes", codes, "int32 [" + std::to_string(n) + "]", {n});
+  check_in_place<float>("latents", latents, rows, {n, d});
+  if (!codes.writeable()) refuse("codes", "a writeable array", "a read-only one");
+  if (!latents.writeable()) refuse("latents", "a writeable array", "a read-only one");
+
+  struct Bound {
+    py::object codebook, x, codes, latents;
+  };
+  const auto* x_data = static_cast<const float*>(x.data());
+  auto* codes_data = static_cast<std::int32_t*>(codes.mutable_data());
+  auto* latents_data = static_cast<float*>(latents.mutable_data());
+  const std::size_t m = n, products = m * codebook.width() * codebook.size();
+  return py::cpp_function([=, &codebook, alive = Bound{self, x, codes, latents}] {
+    run(products, [&] { return codebook.quantize(x_data, m, codes_data, latents_data); });
+  });
+}
+
 }  // namespace
 
 void register_nearest_code(py::module_& module) {
   module.def("nearest_code", &bound_nearest_code, py::arg("x"), py::arg("codebook"), py::kw_only(),
              py::arg("device") = "cpu");
+  py::class_<Codebook>(module, "Codebook")
+      .def(py::init(&build_codebook), py::arg("codebook"))
+      .def_property_readonly("size", &Codebook::size)
+      .def_property_readonly("width", &Codebook::width)
+      .def("nearest", &nearest, py::arg("x"))
+      .def("bind", &bind, py::arg("x"), py::arg("codes"), py::arg("latents"));
 }
 
 }  // namespace lapa_edge::bindings

@@ -24,6 +24,8 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 using FloatTag = hn::ScalableTag<float>;
 using Floats = hn::Vec<FloatTag>;
+using IntTag = hn::ScalableTag<std::int32_t>;
+using Ints = hn::Vec<IntTag>;
 
 constexpr std::size_t kLanes = hn::MaxLanes(FloatTag());
 
