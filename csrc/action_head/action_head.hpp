@@ -17,12 +17,13 @@ namespace lapa_edge {
 
 struct HeadShape {
   std::size_t input, output, width, blocks;
+  bool gated = false;
 };
 
 /// Borrowed while a head is built; the head keeps its own packed copy.
 struct HeadWeights {
   DenseWeights input;
-  std::vector<DenseWeights> up, down;  // [blocks] each
+  std::vector<DenseWeights> up, gate, down;  // [blocks] each; gate: [0] unless gated
   DenseWeights output;
 };
 
@@ -30,6 +31,8 @@ enum class HeadStatus {
   ok,
   input_not_finite,   // `index` into x holds NaN or infinity
   output_not_finite,  // `index` into y: the network overflowed float32
+  device_silent,      // the GPU did not answer in time
+  device_failed,      // CUDA refused or broke off the work
 };
 
 struct HeadResult {
@@ -62,14 +65,25 @@ class ActionHead {
 
 namespace cuda {
 
-/// The same bits from the GPU. The weights stay on the device; x and y are host memory. Buffers
-/// grow with the largest batch seen. Throws std::runtime_error if CUDA fails.
+/// How the GPU waits for observations.
+struct HeadServing {
+  bool persistent = false;  // the kernel stays on the GPU between steps, weights in shared memory
+  double timeout_s = 0.1;   // how long a step waits for the answer
+};
+
+/// The same bits from the GPU. The weights stay on the device; x and y are host memory.
 class ActionHead {
  public:
-  ActionHead(const HeadShape& shape, const HeadWeights& weights);
+  /// Throws std::invalid_argument where the head does not fit and std::runtime_error if CUDA fails.
+  ActionHead(const HeadShape& shape, const HeadWeights& weights, const HeadServing& serving = {});
   ActionHead(ActionHead&&) noexcept;
   ~ActionHead();
 
+  /// One observation, `x` [input] to `y` [output], never waiting longer than the time-out.
+  HeadResult step(const float* x, float* y) noexcept;
+
+  /// Rows, as on the CPU. Buffers grow with the largest batch seen; a persistent head takes row by
+  /// row. Throws std::runtime_error if CUDA fails.
   HeadResult forward(const float* x, float* y, std::size_t b);
 
  private:
