@@ -1,9 +1,7 @@
-#include "action_head/action_head.hpp"
-
-#include <stdexcept>
-#include <string>
+#include <memory>
 #include <vector>
 
+#include "action_head/cuda_action_head.hpp"
 #include "action_head/head_server.hpp"
 #include "action_head/team_pass.cuh"
 #include "base/finite.hpp"

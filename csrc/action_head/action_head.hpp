@@ -1,36 +1,60 @@
-// The fast model: a residual MLP from [latent, state, last action, age, ...] to a chunk of actions.
+// The fast model: a residual MLP from [latent, context, state, last action, age] to a chunk of
+// actions.
 //
 //   h = relu(W_in x + b_in)                                       [width]
-//   h = h + (W_down relu(W_up h + b_up) + b_down)                 once per block
+//   h = h + (W_down r + b_down)                                   once per block
+//       r = relu(W_up h + b_up)                                   plain
+//       r = (W_up h + b_up) * relu(W_gate h + b_gate)             gated: ReGLU, arXiv 2002.05202
 //   y = W_out h + b_out                                           [output]
 //
-// All float32, every product by the order of additions in dense.hpp: the same bits everywhere.
+// Activations are float32, weights float32, bf16 or int8; every product by the order of operations
+// in dense.hpp: the same bits everywhere.
 #pragma once
 
 #include <cstddef>
-#include <memory>
+#include <variant>
 #include <vector>
 
 #include "action_head/packed_dense.hpp"
+#include "base/aligned_buffer.hpp"
 
 namespace lapa_edge {
 
 struct HeadShape {
   std::size_t input, output, width, blocks;
-  bool gated = false;
+  bool gated;
 };
 
 /// Borrowed while a head is built; the head keeps its own packed copy.
 struct HeadWeights {
   DenseWeights input;
-  std::vector<DenseWeights> up, gate, down;  // [blocks] each; gate: [0] unless gated
+  std::vector<DenseWeights> up, gate, down;  // [blocks] each; no gate unless gated
   DenseWeights output;
 };
+
+enum class HeadPrecision { f32, bf16, int8 };
+
+/// For int8: the largest magnitudes that entered each layer, [inputs] each, in the order of
+/// `layers_in_order`; borrowed while a head is built.
+using HeadCalibration = std::vector<const float*>;
+
+struct HeadLayer {
+  DenseWeights dense;
+  std::size_t inputs, outputs;
+};
+
+/// Input, then up, gate where there is one, and down of each block, then output.
+std::vector<HeadLayer> layers_in_order(const HeadShape& shape, const HeadWeights& weights);
+
+/// The layers in that order, as float32 in panels of `panel` outputs.
+std::vector<PackedDense> pack_layers(const HeadShape& shape, const HeadWeights& weights,
+                                     std::size_t panel);
 
 enum class HeadStatus {
   ok,
   input_not_finite,   // `index` into x holds NaN or infinity
   output_not_finite,  // `index` into y: the network overflowed float32
+  prefix_not_set,     // forward_rest before set_prefix, or after one that failed
   device_silent,      // the GPU did not answer in time
   device_failed,      // CUDA refused or broke off the work
 };
@@ -40,56 +64,55 @@ struct HeadResult {
   std::size_t index;  // flat, into [b, input] or [b, output]; 0 when ok
 };
 
-/// The layers in the order they run, in panels of `panel` outputs: input, then up and down of each
-/// block, then output.
-std::vector<PackedDense> pack_layers(const HeadShape& shape, const HeadWeights& weights,
-                                     std::size_t panel);
-
 /// Owns its weights and its scratch: nothing is allocated after construction, and one head must
 /// not run in two threads at once.
+///
+/// The first `prefix` inputs, which change only when the policy has looked (latent and context),
+/// may be given once by `set_prefix`, the others by `forward_rest` at every tick.
 class ActionHead {
  public:
-  ActionHead(const HeadShape& shape, const HeadWeights& weights);
+  /// Throws std::invalid_argument where a layer is too wide for int8.
+  ActionHead(const HeadShape& shape, const HeadWeights& weights,
+             HeadPrecision precision = HeadPrecision::f32, std::size_t prefix = 0,
+             const HeadCalibration& calibration = {});
 
   /// `x` [b, input] to `y` [b, output], row-major. Stops at the first row that is not finite; `y`
   /// must not be used unless the status is ok.
   HeadResult forward(const float* x, float* y, std::size_t b) noexcept;
 
+  /// Remembers what the first `prefix` inputs `x` [prefix] contribute.
+  HeadResult set_prefix(const float* x) noexcept;
+
+  /// The bits of `forward` on the prefix and `x` [input - prefix]; `index` counts in x.
+  HeadResult forward_rest(const float* x, float* y) noexcept;
+
+  const HeadShape& shape() const noexcept { return shape_; }
+  std::size_t prefix() const noexcept { return prefix_; }
+
  private:
+  using Storage =
+      std::variant<std::vector<PackedDense>, std::vector<PackedBf16>, std::vector<PackedInt8>>;
+
+  static const DensePass& pass_of(HeadPrecision precision) noexcept;
+  static Storage pack(const std::vector<HeadLayer>& layers, HeadPrecision precision,
+                      const DensePass& pass, const HeadCalibration& calibration);
+
+  HeadResult run_layers(const float* input, Columns columns, float* y) noexcept;
+  void run(std::size_t layer, const AlignedBuffer<float>& from, Epilogue epilogue,
+           AlignedBuffer<float>& to) noexcept;
+
   HeadShape shape_;
-  const DenseKernels& kernels_;
-  std::vector<PackedDense> layers_;
-  // Filled up with zeros to whole panels and phases: x, h, relu(W_up h + b_up), y.
-  std::vector<float> input_, hidden_, raised_, output_;
+  std::size_t prefix_;
+  const DensePass& pass_;
+  Storage storage_;
+  std::vector<DenseView> layers_;  // borrows from storage_
+
+  // Filled up with zeros to whole panels and phases: x, h, r, y.
+  AlignedBuffer<float> input_, hidden_, raised_, output_;
+
+  // The prefix: its sums after whole groups of four columns, and an x that keeps what is left over.
+  bool prefix_set_ = false;
+  AlignedBuffer<float> sums_, split_input_;
 };
 
-namespace cuda {
-
-/// How the GPU waits for observations.
-struct HeadServing {
-  bool persistent = false;  // the kernel stays on the GPU between steps, weights in shared memory
-  double timeout_s = 0.1;   // how long a step waits for the answer
-};
-
-/// The same bits from the GPU. The weights stay on the device; x and y are host memory.
-class ActionHead {
- public:
-  /// Throws std::invalid_argument where the head does not fit and std::runtime_error if CUDA fails.
-  ActionHead(const HeadShape& shape, const HeadWeights& weights, const HeadServing& serving = {});
-  ActionHead(ActionHead&&) noexcept;
-  ~ActionHead();
-
-  /// One observation, `x` [input] to `y` [output], never waiting longer than the time-out.
-  HeadResult step(const float* x, float* y) noexcept;
-
-  /// Rows, as on the CPU. Buffers grow with the largest batch seen; a persistent head takes row by
-  /// row. Throws std::runtime_error if CUDA fails.
-  HeadResult forward(const float* x, float* y, std::size_t b);
-
- private:
-  struct Device;
-  std::unique_ptr<Device> device_;
-};
-
-}  // namespace cuda
 }  // namespace lapa_edge

@@ -10,7 +10,7 @@
 
 #include <memory>
 
-#include "action_head/action_head.hpp"
+#include "action_head/cuda_action_head.hpp"
 
 namespace lapa_edge::cuda {
 

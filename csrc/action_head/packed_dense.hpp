@@ -1,10 +1,11 @@
-// The owner of a layer's packed weights.
+// The owners of a layer's weights, in the layout of `DenseView`: float32, bf16 or int8.
 #pragma once
 
 #include <cstddef>
-#include <vector>
+#include <cstdint>
 
 #include "action_head/dense.hpp"
+#include "base/aligned_buffer.hpp"
 
 namespace lapa_edge {
 
@@ -14,18 +15,64 @@ struct DenseWeights {
   const float* bias;
 };
 
-/// A layer in the layout of `DenseView`, which borrows from this.
+struct DenseSize {
+  std::size_t inputs, outputs, panel;
+
+  std::size_t padded_outputs() const noexcept { return (outputs + panel - 1) / panel * panel; }
+};
+
+/// float32, as it came.
 class PackedDense {
  public:
   PackedDense(const DenseWeights& dense, std::size_t inputs, std::size_t outputs,
               std::size_t panel);
 
-  DenseView view() const noexcept {
-    return {bias.size() / panel, padded_inputs(inputs), weight.data(), bias.data()};
-  }
+  DenseView view() const noexcept;
 
   std::size_t inputs, outputs, panel;
-  std::vector<float> weight, bias;
+  AlignedBuffer<float> weight, bias;
+};
+
+/// Weights rounded to bf16, to even; biases stay float32.
+class PackedBf16 {
+ public:
+  PackedBf16(const DenseWeights& dense, const DenseSize& size);
+
+  DenseView view() const noexcept;
+
+ private:
+  DenseSize size_;
+  AlignedBuffer<std::uint16_t> weight_;
+  AlignedBuffer<float> bias_;
+};
+
+/// int8 by calibration: `largest` [inputs] is the largest |x[i]| that export has seen, above 0.
+///
+///   range[i]    = sqrt(largest[i] * max(largest))
+///   to_int8[i]  = 127 / range[i]
+///   folded[o,i] = W[o, i] * (range[i] / 127)
+///   scale[o]    = max_i |folded[o, i]| / 127
+///   W_int8[o,i] = round_to_even(folded[o, i] / scale[o])
+///
+/// Each column has a range of its own, since the inputs have different units; the root shares a
+/// column's excess between activations and weights, as in SmoothQuant (arXiv 2211.10438), so that
+/// one large column coarsens neither alone. What lies beyond a range saturates.
+class PackedInt8 {
+ public:
+  /// Throws std::invalid_argument where a sum of so many inputs could overflow int32.
+  PackedInt8(const DenseWeights& dense, const float* largest, const DenseSize& size,
+             std::int32_t input_offset);
+
+  DenseView view() noexcept;
+
+ private:
+  void quantize_output(const DenseWeights& dense, const AlignedBuffer<float>& fold, std::size_t o,
+                       std::int32_t input_offset);
+
+  DenseSize size_;
+  AlignedBuffer<std::int8_t> weight_, quantized_;
+  AlignedBuffer<float> bias_, to_int8_, scale_;
+  AlignedBuffer<std::int32_t> first_sums_;
 };
 
 }  // namespace lapa_edge

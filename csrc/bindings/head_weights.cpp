@@ -1,64 +1,37 @@
 #include "bindings/head_weights.hpp"
 
-#include <algorithm>
-
-#include "base/finite.hpp"
-
 namespace lapa_edge::bindings {
 namespace {
+
+// Beyond these the scales of int8 leave float32; nothing that a network computes comes near.
+constexpr float kSmallest = 1e-30f, kLargest = 1e30f;
 
 std::string block_name(std::size_t block) {
   return "blocks." + std::to_string(block) + ".";
 }
 
-std::string float32_of(const std::vector<std::size_t>& shape) {
-  std::string text = "float32 [" + std::to_string(shape.front());
-  for (auto side = shape.begin() + 1; side != shape.end(); ++side) {
-    text += ", " + std::to_string(*side);
-  }
-  return text + "]";
-}
-
 }  // namespace
 
-CheckedWeights::CheckedWeights(const py::dict& named) {
-  for (const auto& [key, value] : named) {
-    const std::string name = py::str(key);
-    if (!py::isinstance<py::array>(value)) {
-      refuse(name, "a float32 array",
-             py::str(py::type::of(value).attr("__name__")).cast<std::string>());
-    }
-    given_.emplace(name, py::reinterpret_borrow<py::array>(value));
-  }
-
-  // The first and last matrix say the sizes; everything else must agree with them.
+CheckedWeights::CheckedWeights(const py::dict& named) : arrays_(named, "weights") {
+  // The first and last matrix say the sizes, the first block whether there are gates; everything
+  // else must agree with them.
   shape_.width = read_side("input.weight", 0);
   shape_.input = read_side("input.weight", 1);
   shape_.output = read_side("output.weight", 0);
+  shape_.gated = arrays_.has(block_name(0) + "gate.");
   weights_.input = take("input", shape_.width, shape_.input);
-  for (; has_block(shape_.blocks); ++shape_.blocks) {
+  for (; arrays_.has(block_name(shape_.blocks)); ++shape_.blocks) {
     const std::string block = block_name(shape_.blocks);
     weights_.up.push_back(take(block + "up", shape_.width, shape_.width));
+    if (shape_.gated) weights_.gate.push_back(take(block + "gate", shape_.width, shape_.width));
     weights_.down.push_back(take(block + "down", shape_.width, shape_.width));
   }
   weights_.output = take("output", shape_.output, shape_.width);
-  check_none_left();
-}
-
-bool CheckedWeights::has_block(std::size_t block) const {
-  const std::string prefix = block_name(block);
-  const auto found = given_.lower_bound(prefix);
-  return found != given_.end() && found->first.compare(0, prefix.size(), prefix) == 0;
-}
-
-const py::array& CheckedWeights::find(const std::string& name) const {
-  const auto found = given_.find(name);
-  if (found == given_.end()) refuse("weights", "an array named " + name, "none");
-  return found->second;
+  arrays_.check_none_left();
 }
 
 std::size_t CheckedWeights::read_side(const std::string& name, py::ssize_t axis) const {
-  const py::array& array = find(name);
+  const py::array& array = arrays_.find(name);
   if (array.ndim() != 2 || array.shape(axis) == 0) {
     refuse(name, "float32 [outputs, inputs], none of them 0", describe(array));
   }
@@ -67,33 +40,32 @@ std::size_t CheckedWeights::read_side(const std::string& name, py::ssize_t axis)
 
 DenseWeights CheckedWeights::take(const std::string& layer, std::size_t outputs,
                                   std::size_t inputs) {
-  return {take_array(layer + ".weight", {outputs, inputs}), take_array(layer + ".bias", {outputs})};
+  return {arrays_.take(layer + ".weight", {outputs, inputs}),
+          arrays_.take(layer + ".bias", {outputs})};
 }
 
-const float* CheckedWeights::take_array(const std::string& name,
-                                        const std::vector<std::size_t>& shape) {
-  const py::array& array = find(name);
-  const std::string expected = float32_of(shape);
-  const auto axes = static_cast<py::ssize_t>(shape.size());
-  const Array<float> values = contiguous<float>(name, array, axes, expected);
-  const bool same = std::equal(shape.begin(), shape.end(), values.shape(),
-                               [](std::size_t a, py::ssize_t b) { return py::ssize_t(a) == b; });
-  if (!same) refuse(name, expected, describe(array));
-
-  const auto count = static_cast<std::size_t>(values.size());
-  const std::size_t bad = first_non_finite(values.data(), count);
-  if (bad < count) {
-    refuse(name, "finite values", "NaN or infinity at flat index " + std::to_string(bad));
+CheckedCalibration::CheckedCalibration(const py::dict& named, const HeadShape& shape)
+    : arrays_(named, "calibration", "calibration.", "export the bundle again") {
+  take("input", shape.input);
+  for (std::size_t block = 0; block < shape.blocks; ++block) {
+    take(block_name(block) + "up", shape.width);
+    if (shape.gated) take(block_name(block) + "gate", shape.width);
+    take(block_name(block) + "down", shape.width);
   }
-  return taken_.emplace(name, values).first->second.data();
+  take("output", shape.width);
+  arrays_.check_none_left();
 }
 
-void CheckedWeights::check_none_left() const {
-  for (const auto& entry : given_) {
-    if (taken_.count(entry.first) == 0) {
-      refuse("weights", "only the arrays of an action head", entry.first);
+void CheckedCalibration::take(const std::string& layer, std::size_t inputs) {
+  const float* largest = arrays_.take(layer, {inputs});
+  for (std::size_t i = 0; i < inputs; ++i) {
+    if (largest[i] < kSmallest || largest[i] > kLargest) {
+      refuse("calibration." + layer, "values of 1e-30 to 1e30",
+             py::str(py::float_(largest[i])).cast<std::string>() + " at index " + std::to_string(i),
+             "export the bundle again");
     }
   }
+  calibration_.push_back(largest);
 }
 
 }  // namespace lapa_edge::bindings

@@ -1,19 +1,15 @@
-// A dict of named arrays, checked and turned into the weights of an action head.
+// Dicts of named arrays, checked and turned into the weights and the calibration of an action head.
 #pragma once
 
-#include <pybind11/numpy.h>
-
-#include <map>
 #include <string>
 #include <vector>
 
 #include "action_head/action_head.hpp"
-#include "bindings/arrays.hpp"
+#include "bindings/named_arrays.hpp"
 
 namespace lapa_edge::bindings {
 
-/// Throws py::value_error naming the array that is missing, left over, of a wrong dtype or shape,
-/// or not finite. `weights()` borrows from this object.
+/// Throws py::value_error naming the array at fault. `weights()` borrows from this object.
 class CheckedWeights {
  public:
   explicit CheckedWeights(const py::dict& named);
@@ -22,17 +18,27 @@ class CheckedWeights {
   const HeadWeights& weights() const noexcept { return weights_; }
 
  private:
-  bool has_block(std::size_t block) const;
-  const py::array& find(const std::string& name) const;
   std::size_t read_side(const std::string& name, py::ssize_t axis) const;
   DenseWeights take(const std::string& layer, std::size_t outputs, std::size_t inputs);
-  const float* take_array(const std::string& name, const std::vector<std::size_t>& shape);
-  void check_none_left() const;
 
-  std::map<std::string, py::array> given_;
-  std::map<std::string, Array<float>> taken_;
+  NamedArrays arrays_;
   HeadShape shape_{};
   HeadWeights weights_{};
+};
+
+/// One array per layer of a head of this shape, by the layer's name: the largest magnitudes that
+/// entered it. `calibration()` borrows from this object.
+class CheckedCalibration {
+ public:
+  CheckedCalibration(const py::dict& named, const HeadShape& shape);
+
+  const HeadCalibration& calibration() const noexcept { return calibration_; }
+
+ private:
+  void take(const std::string& layer, std::size_t inputs);
+
+  NamedArrays arrays_;
+  HeadCalibration calibration_;
 };
 
 }  // namespace lapa_edge::bindings

@@ -1,0 +1,82 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+#include <string>
+
+#include "action_head/packed_dense.hpp"
+#include "base/finite.hpp"
+
+namespace lapa_edge {
+namespace {
+
+constexpr float kLargest = 127.0f;  // -128 stays unused: what is symmetric needs no zero point
+constexpr std::size_t kMaxInputs = std::numeric_limits<std::int32_t>::max() / (127 * 127);
+
+}  // namespace
+
+PackedInt8::PackedInt8(const DenseWeights& dense, const float* largest, const DenseSize& size,
+                       std::int32_t input_offset)
+    : size_(size),
+      weight_(size.padded_outputs() * padded_inputs(size.inputs)),
+      quantized_(padded_inputs(size.inputs)),
+      bias_(size.padded_outputs()),
+      to_int8_(padded_inputs(size.inputs)),
+      scale_(size.padded_outputs()),
+      first_sums_(size.padded_outputs()) {
+  if (size.inputs > kMaxInputs) {
+    throw std::invalid_argument("weights: expected at most " + std::to_string(kMaxInputs) +
+                                " inputs to a layer in int8, whose sum must fit int32, got " +
+                                std::to_string(size.inputs) + "; choose precision=\"f32\"");
+  }
+  std::copy(dense.bias, dense.bias + size.outputs, bias_.begin());
+
+  const double peak = *std::max_element(largest, largest + size.inputs);
+  AlignedBuffer<float> fold(size.inputs);
+  for (std::size_t i = 0; i < size.inputs; ++i) {
+    const auto range = static_cast<float>(std::sqrt(largest[i] * peak));
+    fold[i] = range / kLargest;
+    to_int8_[i] = kLargest / range;
+  }
+  for (std::size_t o = 0; o < size.outputs; ++o) quantize_output(dense, fold, o, input_offset);
+}
+
+void PackedInt8::quantize_output(const DenseWeights& dense, const AlignedBuffer<float>& fold,
+                                 std::size_t o, std::int32_t input_offset) {
+  const float* row = dense.weight + o * size_.inputs;
+  float peak = 0.0f;
+  for (std::size_t i = 0; i < size_.inputs; ++i) {
+    peak = std::max(peak, std::abs(row[i] * fold[i]));
+  }
+  scale_[o] = peak / kLargest;
+  if (!is_finite(scale_[o])) {
+    throw std::invalid_argument(
+        "weights: expected int8 scales within float32, got an overflow at "
+        "output " +
+        std::to_string(o) + " of a layer");
+  }
+  if (scale_[o] == 0.0f) return;  // an output without weights, or too small for float32
+
+  std::int32_t sum = 0;
+  for (std::size_t i = 0; i < size_.inputs; ++i) {
+    const float steps = std::nearbyint(row[i] * fold[i] / scale_[o]);
+    const float weight = std::clamp(steps, -kLargest, kLargest);  // a subnormal scale is coarse
+    weight_[weight_index(o, i, padded_inputs(size_.inputs), size_.panel, 4)] =
+        static_cast<std::int8_t>(weight);
+    sum += static_cast<std::int32_t>(weight);
+  }
+  first_sums_[o] = -input_offset * sum;
+}
+
+DenseView PackedInt8::view() noexcept {
+  return {scale_.size() / size_.panel,
+          padded_inputs(size_.inputs),
+          weight_.data(),
+          bias_.data(),
+          to_int8_.data(),
+          scale_.data(),
+          first_sums_.data(),
+          quantized_.data()};
+}
+
+}  // namespace lapa_edge
