@@ -1,10 +1,16 @@
 #include "nearest_code/nearest_code.hpp"
 
-#include <limits>
-
 #include "base/finite.hpp"
+#include "nearest_code/codebook.hpp"
+#include "simd/kernels.hpp"
 
 namespace lapa_edge {
+namespace {
+
+// Packing costs as much as comparing about this many rows with every code.
+constexpr std::size_t kRowsWorthPacking = 16;
+
+}  // namespace
 
 NearestCodeResult check_nearest_code(const float* x, const float* codebook, std::size_t m,
                                      std::size_t k, std::size_t d) noexcept {
@@ -16,24 +22,13 @@ NearestCodeResult check_nearest_code(const float* x, const float* codebook, std:
 }
 
 NearestCodeResult nearest_code(const float* x, const float* codebook, std::size_t m, std::size_t k,
-                               std::size_t d, std::int32_t* codes) noexcept {
+                               std::size_t d, std::int32_t* codes) {
   const NearestCodeResult checked = check_nearest_code(x, codebook, m, k, d);
   if (checked.status != NearestCodeStatus::ok) return checked;
 
-  for (std::size_t row = 0; row < m; ++row) {
-    float best = std::numeric_limits<float>::infinity();
-    std::int32_t code = -1;  // stays where every distance overflowed
-    for (std::size_t j = 0; j < k; ++j) {
-      const float distance = squared_distance(x + row * d, codebook + j * d, d);
-      if (distance < best) {
-        best = distance;
-        code = static_cast<std::int32_t>(j);
-      }
-    }
-    if (code < 0) return {NearestCodeStatus::distance_overflow, row};
-    codes[row] = code;
-  }
-  return {NearestCodeStatus::ok, 0};
+  if (m >= kRowsWorthPacking) return Codebook(codebook, k, d).nearest(x, m, codes);
+  kernels().nearest_code.search({k, d, codebook, Screen{}}, x, m, codes);
+  return checked;
 }
 
 }  // namespace lapa_edge

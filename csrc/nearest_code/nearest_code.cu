@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -33,7 +34,8 @@ std::vector<float> pack_codes(const CodebookOnDevice& book, const float* codes) 
 }  // namespace
 
 struct Codebook::Device {
-  Device(const float* given, std::size_t k, std::size_t d) : book(describe_codebook(k, d)) {
+  Device(const float* given, std::size_t k, std::size_t d)
+      : book(describe_codebook(k, d)), host_codes(given, given + k * d) {
     if (search_bytes(book) > shared_limit()) {
       throw std::invalid_argument("codebook: expected rows of at most " +
                                   std::to_string(shared_limit() / sizeof(float) / kSearchRows) +
@@ -71,6 +73,8 @@ struct Codebook::Device {
   }
 
   CodebookOnDevice book;
+  std::vector<float> host_codes;  // [k, d]
+  std::mutex mutex;               // for everything below
   Stream stream;
   DeviceBuffer<float> codes;
   MappedBuffer<float> x;
@@ -84,14 +88,33 @@ Codebook::Codebook(const float* codes, std::size_t k, std::size_t d)
 Codebook::Codebook(Codebook&&) noexcept = default;
 Codebook::~Codebook() = default;
 
-NearestCodeResult Codebook::nearest(const float* x, std::size_t m, std::int32_t* nearest) {
-  const std::size_t d = device_->book.d;
+std::size_t Codebook::size() const noexcept {
+  return device_->book.k;
+}
+std::size_t Codebook::width() const noexcept {
+  return device_->book.d;
+}
+
+NearestCodeResult Codebook::nearest(const float* x, std::size_t m, std::int32_t* nearest) const {
+  const std::size_t d = width();
   const std::size_t bad = first_non_finite(x, m * d);
   if (bad < m * d) return {NearestCodeStatus::x_not_finite, bad / d};
+  const std::lock_guard<std::mutex> turn(device_->mutex);
   for (std::size_t row = 0; row < m; row += kMostRows) {
     device_->look_up(x + row * d, std::min(kMostRows, m - row), nearest + row);
   }
   return {NearestCodeStatus::ok, 0};
+}
+
+NearestCodeResult Codebook::quantize(const float* x, std::size_t m, std::int32_t* codes,
+                                     float* latents) const {
+  const NearestCodeResult result = nearest(x, m, codes);
+  if (result.status != NearestCodeStatus::ok) return result;
+  for (std::size_t row = 0; row < m; ++row) {
+    const float* const code = device_->host_codes.data() + codes[row] * width();
+    std::memcpy(latents + row * width(), code, width() * sizeof(float));
+  }
+  return result;
 }
 
 NearestCodeResult nearest_code(const float* x, const float* codebook, std::size_t m, std::size_t k,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "action_head/dense.hpp"
+#include "nearest_code/search.hpp"
 
 namespace lapa_edge {
 
@@ -11,6 +12,7 @@ enum class InstructionSet;
 
 struct Kernels {
   DenseKernels dense;
+  NearestCodeKernels nearest_code;
 };
 
 /// The kernels of a runnable instruction set.

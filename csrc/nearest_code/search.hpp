@@ -1,0 +1,63 @@
+// How the nearest codes are found: a screen in low precision, then the definition in float64.
+//
+// With x' = x - mean and c' = c - mean, both rounded to float32,
+//
+//   score[j]   = |c'[j]|^2 / 2 - x' . c'[j]        half of |x - c[j]|^2 - |x'|^2
+//   candidates = all j with score[j] <= best score + 2 bound
+//
+// where no score errs by more than `bound` (screen_simd.hpp has its proof). The nearest code is
+// therefore always a candidate. Most rows have one and are done; the others compare theirs by the
+// distance in nearest_code.hpp. So the screen decides the speed and never the result.
+//
+// Free of the standard library, since simd/targets/*.cpp include it: see simd/vector.hpp.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace lapa_edge {
+
+/// The widest codes that are screened; scratch for the rows of x lies on the stack.
+constexpr std::size_t kMaxScreenedWidth = 1024;
+
+/// Norms in this range keep every score far from overflow, and what underflows far below the bound.
+constexpr float kLeastNorm = 0x1p-50f, kLargestNorm = 0x1p50f;
+
+/// Columns in whole groups of four, as the eight-bit dot product takes them.
+constexpr std::size_t padded_columns(std::size_t d) noexcept {
+  return (d + 3) / 4 * 4;
+}
+
+/// A centred codebook in panels of codes side by side, each of the table's width; filled up with
+/// zeros to whole panels.
+struct Screen {
+  std::size_t codes;         // filled up; 0 where there is no screen
+  const float* mean;         // [d, and zeros up to a whole vector]
+  const float* half_norm;    // [codes]: |c'|^2 / 2; infinite beyond the last code
+  const float* floats;       // [panels, d, float_panel]: c'
+  const std::int8_t* bytes;  // [panels, padded columns / 4, byte_panel, 4]: c' / byte_scale, or null
+  float byte_scale;
+  float norm;      // at least every |c'|
+  float residual;  // at least every |c' - byte_scale * bytes|
+};
+
+struct CodebookView {
+  std::size_t k, d;
+  const float* codes;  // [k, d]
+  Screen screen;
+};
+
+struct NearestCodeKernels {
+  /// Codes side by side in a panel of floats and of bytes; the second is 0 where the set has no
+  /// instruction for bytes, else a multiple of the first.
+  std::size_t float_panel, byte_panel;
+
+  /// Whether the codes' bytes are taken as unsigned: 128 is then added to each.
+  bool unsigned_bytes;
+
+  /// Fills `codes` [m] from `x` [m, d]. Returns the first row that is not finite; m if none is.
+  std::size_t (*search)(const CodebookView& codebook, const float* x, std::size_t m,
+                        std::int32_t* codes) noexcept;
+};
+
+}  // namespace lapa_edge
