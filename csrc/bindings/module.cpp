@@ -10,4 +10,5 @@ PYBIND11_MODULE(_native, module) {
   lapa_edge::bindings::register_nearest_code(module);
   lapa_edge::bindings::register_action_head(module);
   lapa_edge::bindings::register_preprocess(module);
+  lapa_edge::bindings::register_cuda_preprocess(module);
 }
