@@ -39,48 +39,45 @@ YuvMatrix choose_matrix(const std::string& standard, const std::string& range) {
                     choose<YuvRange>("range", range, kRanges));
 }
 
-FrameSize check_size(const char* name, const std::array<Side, 2>& size, bool even) {
-  for (const Side side : size) {
-    if (side < 1 || side > Side{kMaxFrameSide} || (even && side % 2 != 0)) {
-      refuse(name, (even ? "even sides up to " : "sides of 1 to ") + std::to_string(kMaxFrameSide),
-             std::to_string(size[0]) + " x " + std::to_string(size[1]));
-    }
+std::size_t check_side(const char* name, Side side, bool even = false) {
+  if (side < 1 || side > Side{kMaxFrameSide} || (even && side % 2 != 0)) {
+    refuse(name, (even ? "an even number up to " : "1 to ") + std::to_string(kMaxFrameSide),
+           std::to_string(side));
   }
-  return {static_cast<std::size_t>(size[0]), static_cast<std::size_t>(size[1])};
+  return static_cast<std::size_t>(side);
 }
 
 Normalisation check_normalisation(const PerChannel& mean, const PerChannel& std) {
-  const Normalisation normalisation = build_normalisation(mean, std);
   for (std::size_t c = 0; c < kChannels; ++c) {
-    if (!std::isfinite(mean[c])) refuse("mean", "three finite numbers", std::to_string(mean[c]));
-    const bool usable = std[c] > 0.0 && std::isfinite(255.0f * normalisation.scale[c]) &&
-                        std::isfinite(normalisation.offset[c]);
-    if (!usable) refuse("std", "three finite numbers above 0, not tiny", std::to_string(std[c]));
+    if (!(std::abs(mean[c]) <= 100.0)) {
+      refuse("mean", "three numbers from -100 to 100", std::to_string(mean[c]));
+    }
+    if (!(std[c] >= 1e-6 && std[c] <= 1e6)) {
+      refuse("std", "three numbers from 1e-6 to 1e6", std::to_string(std[c]));
+    }
   }
-  return normalisation;
+  return build_normalisation(mean, std);
 }
 
-// uint8 [h, w, 3], or [h * 3 / 2, w] of NV12, as plain memory.
-Array<std::uint8_t> check_frame(const py::array& image, FrameSize size, bool nv12) {
+// uint8 [h, w, 3], or [h * 3 / 2, w] of NV12.
+void check_frame(const py::array& image, FrameSize size, bool nv12) {
   const Side height = static_cast<Side>(size.height), width = static_cast<Side>(size.width);
   const Side rows = nv12 ? height * 3 / 2 : height;
   const std::string expected = "uint8 [" + std::to_string(rows) + ", " + std::to_string(width) +
                                (nv12 ? "]" : ", 3]");
-  const Array<std::uint8_t> frame =
-      contiguous<std::uint8_t>("image", image, nv12 ? 2 : 3, expected);
-  if (frame.shape(0) != rows || frame.shape(1) != width || (!nv12 && frame.shape(2) != 3)) {
+  if (!py::isinstance<py::array_t<std::uint8_t>>(image) || image.ndim() != (nv12 ? 2 : 3) ||
+      image.shape(0) != rows || image.shape(1) != width || (!nv12 && image.shape(2) != 3)) {
     refuse("image", expected, describe(image));
   }
-  return frame;
 }
 
 // A preprocessor as Python sees it: arrays checked, the GIL released, one call at a time.
-class BoundPreprocessor {
+class BoundCudaPreprocessor {
  public:
-  BoundPreprocessor(const std::array<Side, 2>& source, const std::array<Side, 2>& target,
-                    const PerChannel& mean, const PerChannel& std, const std::string& pixels,
-                    const std::string& planes, const std::string& standard,
-                    const std::string& range) {
+  BoundCudaPreprocessor(Side source_height, Side source_width, Side height, Side width,
+                        const PerChannel& mean, const PerChannel& std, const std::string& pixels,
+                        const std::string& planes, const std::string& standard,
+                        const std::string& range) {
     constexpr Word kFormats[] = {{"rgb", int(cuda::PixelFormat::rgb)},
                                  {"bgr", int(cuda::PixelFormat::bgr)},
                                  {"nv12", int(cuda::PixelFormat::nv12)}};
@@ -88,8 +85,9 @@ class BoundPreprocessor {
                                {"float16", int(cuda::PlaneType::float16)}};
     format_.pixels = choose<cuda::PixelFormat>("pixels", pixels, kFormats);
     format_.yuv = choose_matrix(standard, range);
-    format_.size = check_size("source", source, is_nv12());
-    target_ = check_size("target", target, false);
+    format_.size = {check_side("source_height", source_height, is_nv12()),
+                    check_side("source_width", source_width, is_nv12())};
+    target_ = {check_side("height", height), check_side("width", width)};
     const auto type = choose<cuda::PlaneType>("planes", planes, kTypes);
     const Normalisation normalisation = check_normalisation(mean, std);
     dtype_ = py::dtype(planes);
@@ -98,17 +96,25 @@ class BoundPreprocessor {
   }
 
   py::array run(const py::array& image) {
+    check_frame(image, format_.size, is_nv12());
+    const Array<std::uint8_t> frame(image);
     py::array planes(dtype_, std::vector<Side>{Side{kChannels}, static_cast<Side>(target_.height),
                                                static_cast<Side>(target_.width)});
-    run_into(image, planes);
+    preprocess(frame.data(), planes.mutable_data());
     return planes;
   }
 
-  void run_into(const py::array& image, py::array& out) {
-    const Array<std::uint8_t> frame = check_frame(image, format_.size, is_nv12());
-    check_planes(out);
-    const std::uint8_t* const from = frame.data();
-    void* const to = out.mutable_data();
+  void check_bound(const py::array& frame, const py::array& planes) const {
+    check_frame(frame, format_.size, is_nv12());
+    check_planes(planes);
+    if ((frame.flags() & kPlainLayout) != kPlainLayout) {
+      refuse("image", "a contiguous array", "one with strides",
+             "bind a contiguous buffer that each frame is written to");
+    }
+  }
+
+  // Never waits for another thread: the control path must not.
+  void preprocess(const std::uint8_t* frame, void* planes) {
     if (busy_.test_and_set(std::memory_order_acquire)) {
       throw std::runtime_error(
           "preprocessor: already running in another thread; build one per thread");
@@ -118,7 +124,7 @@ class BoundPreprocessor {
       ~Done() { busy.clear(std::memory_order_release); }
     } done{busy_};
     const py::gil_scoped_release release;
-    on_cuda_->run(from, to);
+    on_cuda_->run(frame, planes);
   }
 
   void enqueue(std::uintptr_t frame, std::uintptr_t planes, std::optional<std::size_t> pitch,
@@ -145,13 +151,13 @@ class BoundPreprocessor {
                       out.shape(1) == static_cast<Side>(target_.height) &&
                       out.shape(2) == static_cast<Side>(target_.width);
     if (!same) {
-      refuse("out",
+      refuse("planes",
              py::str(dtype_).cast<std::string>() + " [3, " + std::to_string(target_.height) + ", " +
                  std::to_string(target_.width) + "]",
              describe(out));
     }
     if ((out.flags() & kPlainLayout) != kPlainLayout || !out.writeable()) {
-      refuse("out", "a contiguous, writeable array", "another");
+      refuse("planes", "a contiguous, writeable array", "another");
     }
   }
 
@@ -161,6 +167,21 @@ class BoundPreprocessor {
   std::optional<cuda::Preprocessor> on_cuda_;  // never empty once built
   std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
 };
+
+// A function without arguments that turns what `frame` holds by then into `planes`. It keeps both
+// arrays and the preprocessor alive.
+py::cpp_function bind(const py::object& self, py::array frame, py::array planes) {
+  auto& preprocessor = self.cast<BoundCudaPreprocessor&>();
+  preprocessor.check_bound(frame, planes);
+  const auto* const from = static_cast<const std::uint8_t*>(frame.data());
+  void* const to = planes.mutable_data();
+  struct Alive {
+    py::object self, frame, planes;
+  };
+  return py::cpp_function([&preprocessor, from, to, alive = Alive{self, frame, planes}] {
+    preprocessor.preprocess(from, to);
+  });
+}
 
 py::array_t<std::uint8_t> bound_nv12_to_rgb(const py::array& image, const std::string& standard,
                                             const std::string& range) {
@@ -187,16 +208,17 @@ py::array_t<std::uint8_t> bound_nv12_to_rgb(const py::array& image, const std::s
 void register_cuda_preprocess(py::module_& module) {
   module.def("nv12_to_rgb", &bound_nv12_to_rgb, py::arg("image"), py::kw_only(),
              py::arg("standard") = "bt601", py::arg("range") = "limited");
-  py::class_<BoundPreprocessor>(module, "CudaPreprocessor")
-      .def(py::init<const std::array<Side, 2>&, const std::array<Side, 2>&, const PerChannel&,
-                    const PerChannel&, const std::string&, const std::string&, const std::string&,
+  py::class_<BoundCudaPreprocessor>(module, "CudaPreprocessor")
+      .def(py::init<Side, Side, Side, Side, const PerChannel&, const PerChannel&,
+                    const std::string&, const std::string&, const std::string&,
                     const std::string&>(),
-           py::arg("source"), py::arg("target"), py::arg("mean"), py::arg("std"), py::kw_only(),
-           py::arg("pixels") = "rgb", py::arg("planes") = "float32", py::arg("standard") = "bt601",
+           py::arg("source_height"), py::arg("source_width"), py::arg("height"), py::arg("width"),
+           py::arg("mean"), py::arg("std"), py::kw_only(), py::arg("pixels") = "rgb",
+           py::arg("planes") = "float32", py::arg("standard") = "bt601",
            py::arg("range") = "limited")
-      .def("run", &BoundPreprocessor::run, py::arg("image"))
-      .def("run_into", &BoundPreprocessor::run_into, py::arg("image"), py::arg("out"))
-      .def("enqueue", &BoundPreprocessor::enqueue, py::arg("frame"), py::arg("planes"),
+      .def("run", &BoundCudaPreprocessor::run, py::arg("frame"))
+      .def("bind", &bind, py::arg("frame"), py::arg("planes"))
+      .def("enqueue", &BoundCudaPreprocessor::enqueue, py::arg("frame"), py::arg("planes"),
            py::kw_only(), py::arg("pitch") = py::none(), py::arg("chroma") = py::none(),
            py::arg("stream") = 0);
 }
