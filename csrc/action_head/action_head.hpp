@@ -12,7 +12,6 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
 #include <variant>
 #include <vector>
 
@@ -56,6 +55,8 @@ enum class HeadStatus {
   input_not_finite,   // `index` into x holds NaN or infinity
   output_not_finite,  // `index` into y: the network overflowed float32
   prefix_not_set,     // forward_rest before set_prefix, or after one that failed
+  device_silent,      // the GPU did not answer in time
+  device_failed,      // CUDA refused or broke off the work
 };
 
 struct HeadResult {
@@ -114,22 +115,4 @@ class ActionHead {
   AlignedBuffer<float> sums_, split_input_;
 };
 
-namespace cuda {
-
-/// The same bits from the GPU, float32. The weights stay on the device; x and y are host memory.
-/// Buffers grow with the largest batch seen. Throws std::runtime_error if CUDA fails.
-class ActionHead {
- public:
-  ActionHead(const HeadShape& shape, const HeadWeights& weights);
-  ActionHead(ActionHead&&) noexcept;
-  ~ActionHead();
-
-  HeadResult forward(const float* x, float* y, std::size_t b);
-
- private:
-  struct Device;
-  std::unique_ptr<Device> device_;
-};
-
-}  // namespace cuda
 }  // namespace lapa_edge

@@ -12,9 +12,10 @@ void register_action_head(py::module_& module) {
   using Head = BoundActionHead;
   py::class_<Head>(module, "ActionHead")
       .def(py::init<const py::dict&, const std::string&, const std::optional<py::dict>&,
-                    py::ssize_t, const std::string&>(),
+                    py::ssize_t, const std::string&, bool, double>(),
            py::arg("weights"), py::kw_only(), py::arg("precision") = "f32",
-           py::arg("calibration") = py::none(), py::arg("prefix") = 0, py::arg("device") = "cpu")
+           py::arg("calibration") = py::none(), py::arg("prefix") = 0, py::arg("device") = "cpu",
+           py::arg("persistent") = false, py::arg("timeout_s") = 0.1)
       .def_property_readonly("input_size", [](const Head& head) { return head.shape().input; })
       .def_property_readonly("output_size", [](const Head& head) { return head.shape().output; })
       .def_property_readonly("width", [](const Head& head) { return head.shape().width; })

@@ -5,6 +5,8 @@
 namespace lapa_edge::bindings {
 namespace {
 
+constexpr int kLongestTimeout_s = 60;
+
 HeadPrecision precision_named(const std::string& name) {
   if (name == "f32") return HeadPrecision::f32;
   if (name == "bf16") return HeadPrecision::bf16;
@@ -16,7 +18,7 @@ HeadPrecision precision_named(const std::string& name) {
 
 BoundActionHead::BoundActionHead(const py::dict& weights, const std::string& precision,
                                  const std::optional<py::dict>& calibration, py::ssize_t prefix,
-                                 const std::string& device)
+                                 const std::string& device, bool persistent, double timeout_s)
     : precision_(precision), prefix_(static_cast<std::size_t>(prefix)) {
   const HeadPrecision wanted = precision_named(precision);
   const CheckedWeights checked(weights);
@@ -33,6 +35,7 @@ BoundActionHead::BoundActionHead(const py::dict& weights, const std::string& pre
   }
 
   if (!wants_cuda(device)) {
+    if (persistent) refuse("persistent", "False on device=\"cpu\"", "True");
     head_.emplace<ActionHead>(shape_, checked.weights(), wanted, prefix_,
                               ranges ? ranges->calibration() : HeadCalibration{});
     return;
@@ -41,7 +44,12 @@ BoundActionHead::BoundActionHead(const py::dict& weights, const std::string& pre
     refuse("precision", "\"f32\" on device=\"cuda\"", "\"" + precision + "\"");
   }
   if (prefix_ != 0) refuse("prefix", "0 on device=\"cuda\"", std::to_string(prefix));
-  head_.emplace<cuda::ActionHead>(shape_, checked.weights());
+  if (!(timeout_s > 0.0 && timeout_s <= kLongestTimeout_s)) {
+    refuse("timeout_s", "seconds above 0, at most " + std::to_string(int{kLongestTimeout_s}),
+           std::to_string(timeout_s));
+  }
+  head_.emplace<cuda::ActionHead>(shape_, checked.weights(),
+                                  cuda::HeadServing{persistent, timeout_s});
 }
 
 py::array_t<float> BoundActionHead::forward(const py::array& x) {
@@ -94,6 +102,13 @@ void check_result(const HeadResult& result, const char* x, std::size_t inputs,
              "normalise x as in training");
     case HeadStatus::prefix_not_set:
       refuse("prefix", "finite values, taken by refresh()", "none", "call refresh() before step()");
+    case HeadStatus::device_silent:
+      throw std::runtime_error(
+          "action head: expected an answer of the GPU in time, got none; stop the robot, and look "
+          "for other work on the GPU or raise timeout_s");
+    case HeadStatus::device_failed:
+      throw std::runtime_error(
+          "action head: expected a kernel that runs, got an error of CUDA; build the head again");
   }
 }
 

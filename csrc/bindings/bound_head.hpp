@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "action_head/action_head.hpp"
+#include "action_head/cuda_action_head.hpp"
 #include "bindings/arrays.hpp"
 
 namespace lapa_edge::bindings {
@@ -31,7 +32,7 @@ class BoundActionHead {
  public:
   BoundActionHead(const py::dict& weights, const std::string& precision,
                   const std::optional<py::dict>& calibration, py::ssize_t prefix,
-                  const std::string& device);
+                  const std::string& device, bool persistent, double timeout_s);
 
   const HeadShape& shape() const noexcept { return shape_; }
   const std::string& precision() const noexcept { return precision_; }
@@ -80,7 +81,7 @@ void check_vector(const char* name, const py::array& array, std::size_t size);
 /// check_vector, and writeable.
 void check_out(const py::array& out, std::size_t size);
 
-/// Throws py::value_error unless ok. `x` is what the input is called, of `inputs` columns.
+/// Throws unless ok: py::value_error, or std::runtime_error where the GPU is at fault. `x` is what the input is called, of `inputs` columns.
 void check_result(const HeadResult& result, const char* x, std::size_t inputs, std::size_t outputs);
 
 }  // namespace lapa_edge::bindings

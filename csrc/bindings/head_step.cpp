@@ -100,6 +100,10 @@ PyObject* status(PyObject* self, void*) {
       return PyUnicode_FromString("output_not_finite");
     case HeadStatus::prefix_not_set:
       return PyUnicode_FromString("prefix_not_set");
+    case HeadStatus::device_silent:
+      return PyUnicode_FromString("device_silent");
+    case HeadStatus::device_failed:
+      return PyUnicode_FromString("device_failed");
     default:
       return PyUnicode_FromString("ok");
   }

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <variant>
 
 #include "bindings/arrays.hpp"
 #include "bindings/register.hpp"
 #include "nearest_code/codebook.hpp"
+#include "nearest_code/cuda_codebook.hpp"
 
 namespace lapa_edge::bindings {
 namespace {
@@ -58,16 +60,36 @@ void run(std::size_t products, const Lookup& lookup) {
   check_result(result);
 }
 
-Codebook build_codebook(const py::array& codebook) {
+// A codebook on whichever device.
+struct BoundCodebook {
+  std::variant<Codebook, cuda::Codebook> on;
+
+  std::size_t size() const {
+    return std::visit([](const auto& codebook) { return codebook.size(); }, on);
+  }
+  std::size_t width() const {
+    return std::visit([](const auto& codebook) { return codebook.width(); }, on);
+  }
+  NearestCodeResult nearest(const float* x, std::size_t m, std::int32_t* codes) const {
+    return std::visit([=](const auto& codebook) { return codebook.nearest(x, m, codes); }, on);
+  }
+  NearestCodeResult quantize(const float* x, std::size_t m, std::int32_t* codes,
+                             float* latents) const {
+    return std::visit([=](const auto& book) { return book.quantize(x, m, codes, latents); }, on);
+  }
+};
+
+BoundCodebook build_codebook(const py::array& codebook, const std::string& device) {
   const std::string expected = "float32 [k, d] with k and d at least 1";
   const Array<float> codes = contiguous<float>("codebook", codebook, 2, expected);
   const std::size_t k = codes.shape(0), d = codes.shape(1);
   if (k == 0 || d == 0) refuse("codebook", expected, describe(codebook));
   check_result(check_nearest_code(nullptr, codes.data(), 0, k, d));
-  return Codebook(codes.data(), k, d);
+  if (wants_cuda(device)) return {cuda::Codebook(codes.data(), k, d)};
+  return {Codebook(codes.data(), k, d)};
 }
 
-py::array_t<std::int32_t> nearest(const Codebook& codebook, const py::array& x) {
+py::array_t<std::int32_t> nearest(const BoundCodebook& codebook, const py::array& x) {
   const auto d = static_cast<py::ssize_t>(codebook.width());
   if (!py::isinstance<py::array_t<float>>(x) || x.ndim() != 2 || x.shape(1) != d) {
     refuse("x", "float32 [m, " + std::to_string(d) + "]", describe(x));
@@ -100,7 +122,7 @@ void check_in_place(const char* name, const py::array& array, const std::string&
 // A function without arguments that quantizes `x` where it lies. It keeps its arrays alive.
 py::cpp_function bind(const py::object& self, const py::array& x, py::array& codes,
                       py::array& latents) {
-  const auto& codebook = self.cast<const Codebook&>();
+  const auto& codebook = self.cast<const BoundCodebook&>();
   const auto d = static_cast<py::ssize_t>(codebook.width());
   const std::string width = std::to_string(d) + "]";
   if (x.ndim() != 2) refuse("x", "float32 [n, " + width, describe(x));
@@ -129,10 +151,11 @@ py::cpp_function bind(const py::object& self, const py::array& x, py::array& cod
 void register_nearest_code(py::module_& module) {
   module.def("nearest_code", &bound_nearest_code, py::arg("x"), py::arg("codebook"), py::kw_only(),
              py::arg("device") = "cpu");
-  py::class_<Codebook>(module, "Codebook")
-      .def(py::init(&build_codebook), py::arg("codebook"))
-      .def_property_readonly("size", &Codebook::size)
-      .def_property_readonly("width", &Codebook::width)
+  py::class_<BoundCodebook>(module, "Codebook")
+      .def(py::init(&build_codebook), py::arg("codebook"), py::kw_only(),
+           py::arg("device") = "cpu")
+      .def_property_readonly("size", &BoundCodebook::size)
+      .def_property_readonly("width", &BoundCodebook::width)
       .def("nearest", &nearest, py::arg("x"))
       .def("bind", &bind, py::arg("x"), py::arg("codes"), py::arg("latents"));
 }

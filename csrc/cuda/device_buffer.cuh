@@ -35,8 +35,15 @@ class DeviceBuffer {
   }
   ~DeviceBuffer() { cudaFree(data_); }
 
+  /// Done when it returns, for every stream.
   void upload(const T* host, std::size_t count) {
     check(cudaMemcpy(data_, host, count * sizeof(T), cudaMemcpyHostToDevice), "copy to device");
+    finish();  // what cudaMemcpy returns from may still be on its way
+  }
+  /// All bytes to 0.
+  void clear() {
+    check(cudaMemset(data_, 0, count_ * sizeof(T)), "clear device memory");
+    finish();
   }
   /// Waits for the kernels launched before it.
   void download(T* host, std::size_t count) const {
@@ -47,6 +54,9 @@ class DeviceBuffer {
   std::size_t count() const noexcept { return count_; }
 
  private:
+  // The default stream, which ours do not wait for.
+  static void finish() { check(cudaStreamSynchronize(nullptr), "copy to device"); }
+
   T* data_ = nullptr;
   std::size_t count_ = 0;
 };

@@ -1,62 +1,127 @@
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "base/finite.hpp"
 #include "cuda/device_buffer.cuh"
+#include "cuda/host_memory.cuh"
+#include "cuda/limits.cuh"
+#include "cuda/stream.cuh"
+#include "nearest_code/cuda_codebook.hpp"
 #include "nearest_code/nearest_code.hpp"
+#include "nearest_code/nearest_code_kernel.cuh"
 
 namespace lapa_edge::cuda {
 namespace {
 
-constexpr unsigned kWarp = 32;
-constexpr unsigned kWarpsPerBlock = 4;
+constexpr std::size_t kMostRows = 16384;  // in one launch, so that buffers stay small
 
-// One warp per row of x; lane l looks at codes l, l + 32, ... and the warp then agrees on the
-// nearest, the lowest index among equals. -1 where every distance overflowed.
-__global__ void nearest_code_kernel(const float* x, const float* codebook, std::size_t m,
-                                    std::size_t k, std::size_t d, std::int32_t* codes) {
-  const std::size_t row =
-      static_cast<std::size_t>(blockIdx.x) * kWarpsPerBlock + threadIdx.x / kWarp;
-  if (row >= m) return;  // the whole warp leaves together
-
-  const unsigned lane = threadIdx.x % kWarp;
-  float best = INFINITY;
-  std::int32_t code = -1;
-  for (std::size_t j = lane; j < k; j += kWarp) {
-    const float distance = squared_distance(x + row * d, codebook + j * d, d);
-    if (distance < best) {
-      best = distance;
-      code = static_cast<std::int32_t>(j);
+// [k, d] to the order of CodebookOnDevice.
+std::vector<float> pack_codes(const CodebookOnDevice& book, const float* codes) {
+  std::vector<float> packed(std::size_t{book.panels} * book.chunks * kWarpCodes * 4);
+  for (std::size_t j = 0; j < book.k; ++j) {
+    for (std::size_t column = 0; column < book.d; ++column) {
+      const std::size_t place = (j / kWarpCodes * book.chunks + column / 4) * kWarpCodes;
+      packed[(place + j % kWarpCodes) * 4 + column % 4] = codes[j * book.d + column];
     }
   }
-  for (unsigned offset = kWarp / 2; offset > 0; offset /= 2) {
-    const float other = __shfl_xor_sync(0xffffffffu, best, offset);
-    const std::int32_t other_code = __shfl_xor_sync(0xffffffffu, code, offset);
-    const bool tie_won = other == best && other_code >= 0 && (code < 0 || other_code < code);
-    if (other < best || tie_won) {
-      best = other;
-      code = other_code;
-    }
-  }
-  if (lane == 0) codes[row] = code;
+  return packed;
 }
 
 }  // namespace
+
+struct Codebook::Device {
+  Device(const float* given, std::size_t k, std::size_t d)
+      : book(describe_codebook(k, d)), host_codes(given, given + k * d) {
+    if (search_bytes(book) > shared_limit()) {
+      throw std::invalid_argument("codebook: expected rows of at most " +
+                                  std::to_string(shared_limit() / sizeof(float) / kSearchRows) +
+                                  " values on CUDA, got " + std::to_string(d) +
+                                  "; pass device=\"cpu\"");
+    }
+    const std::vector<float> packed = pack_codes(book, given);
+    codes = DeviceBuffer<float>(packed.data(), packed.size());
+    book.codes = reinterpret_cast<const float4*>(codes.data());
+    prepare(nearest_code_kernel, shared_limit());
+  }
+
+  // The kernel reads x and writes the codes in mapped memory: each value crosses once, as a copy
+  // would take it, without the copy's own start.
+  void bind(std::size_t rows) {
+    if (bound == rows) return;
+    bound = 0;  // in case the rest throws
+    if (x.count() < rows * book.d) x = MappedBuffer<float>(rows * book.d);
+    if (nearest.count() < rows) nearest = MappedBuffer<std::int32_t>(rows);
+    const auto blocks = static_cast<unsigned>((rows + kSearchRows - 1) / kSearchRows);
+    const LaunchShape shape{blocks, kSearchThreads, search_bytes(book)};
+    graph = Graph(stream, [&] {
+      check(launch(nearest_code_kernel, shape, stream, book, x.device(), rows, nearest.device()),
+            "record nearest_code");
+    });
+    bound = rows;
+  }
+
+  void look_up(const float* given, std::size_t rows, std::int32_t* found) {
+    bind(rows);
+    std::memcpy(x.host(), given, rows * book.d * sizeof(float));
+    check(graph.launch(stream), "launch nearest_code");
+    check(cudaStreamSynchronize(stream), "run nearest_code");
+    std::memcpy(found, nearest.host(), rows * sizeof(std::int32_t));
+  }
+
+  CodebookOnDevice book;
+  std::vector<float> host_codes;  // [k, d]
+  std::mutex mutex;               // for everything below
+  Stream stream;
+  DeviceBuffer<float> codes;
+  MappedBuffer<float> x;
+  MappedBuffer<std::int32_t> nearest;
+  Graph graph;
+  std::size_t bound = 0;  // rows of the graph
+};
+
+Codebook::Codebook(const float* codes, std::size_t k, std::size_t d)
+    : device_(std::make_unique<Device>(codes, k, d)) {}
+Codebook::Codebook(Codebook&&) noexcept = default;
+Codebook::~Codebook() = default;
+
+std::size_t Codebook::size() const noexcept {
+  return device_->book.k;
+}
+std::size_t Codebook::width() const noexcept {
+  return device_->book.d;
+}
+
+NearestCodeResult Codebook::nearest(const float* x, std::size_t m, std::int32_t* nearest) const {
+  const std::size_t d = width();
+  const std::size_t bad = first_non_finite(x, m * d);
+  if (bad < m * d) return {NearestCodeStatus::x_not_finite, bad / d};
+  const std::lock_guard<std::mutex> turn(device_->mutex);
+  for (std::size_t row = 0; row < m; row += kMostRows) {
+    device_->look_up(x + row * d, std::min(kMostRows, m - row), nearest + row);
+  }
+  return {NearestCodeStatus::ok, 0};
+}
+
+NearestCodeResult Codebook::quantize(const float* x, std::size_t m, std::int32_t* codes,
+                                     float* latents) const {
+  const NearestCodeResult result = nearest(x, m, codes);
+  if (result.status != NearestCodeStatus::ok) return result;
+  for (std::size_t row = 0; row < m; ++row) {
+    const float* const code = device_->host_codes.data() + codes[row] * width();
+    std::memcpy(latents + row * width(), code, width() * sizeof(float));
+  }
+  return result;
+}
 
 NearestCodeResult nearest_code(const float* x, const float* codebook, std::size_t m, std::size_t k,
                                std::size_t d, std::int32_t* codes) {
   const NearestCodeResult checked = check_nearest_code(x, codebook, m, k, d);
   if (checked.status != NearestCodeStatus::ok || m == 0) return checked;
-
-  const DeviceBuffer<float> device_x(x, m * d);
-  const DeviceBuffer<float> device_codebook(codebook, k * d);
-  const DeviceBuffer<std::int32_t> device_codes(m);
-  const unsigned blocks = static_cast<unsigned>((m + kWarpsPerBlock - 1) / kWarpsPerBlock);
-  nearest_code_kernel<<<blocks, kWarpsPerBlock * kWarp>>>(device_x.data(), device_codebook.data(),
-                                                          m, k, d, device_codes.data());
-  check(cudaGetLastError(), "launch nearest_code");
-  device_codes.download(codes, m);
-
-  for (std::size_t row = 0; row < m; ++row) {
-    if (codes[row] < 0) return {NearestCodeStatus::distance_overflow, row};
-  }
-  return {NearestCodeStatus::ok, 0};
+  return Codebook(codebook, k, d).nearest(x, m, codes);
 }
 
 }  // namespace lapa_edge::cuda

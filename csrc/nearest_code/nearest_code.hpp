@@ -51,12 +51,4 @@ NearestCodeResult nearest_code(const float* x, const float* codebook, std::size_
 NearestCodeResult check_nearest_code(const float* x, const float* codebook, std::size_t m,
                                      std::size_t k, std::size_t d) noexcept;
 
-namespace cuda {
-
-/// The same codes from the GPU; copies to the device and back. Throws std::runtime_error if CUDA
-/// fails.
-NearestCodeResult nearest_code(const float* x, const float* codebook, std::size_t m, std::size_t k,
-                               std::size_t d, std::int32_t* codes);
-
-}  // namespace cuda
 }  // namespace lapa_edge

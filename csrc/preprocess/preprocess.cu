@@ -1,97 +1,162 @@
-#include "cuda/device_buffer.cuh"
 #include "preprocess/preprocess.hpp"
+
+#include <cstring>
+#include <memory>
+
+#include "cuda/device_buffer.cuh"
+#include "cuda/host_memory.cuh"
+#include "cuda/stream.cuh"
+#include "preprocess/cuda_preprocessor.hpp"
+#include "preprocess/preprocess_kernel.cuh"
 
 namespace lapa_edge::cuda {
 namespace {
 
-constexpr unsigned kThreads = 256;
+class DeviceAxis {
+ public:
+  DeviceAxis(std::size_t source, std::size_t target) : DeviceAxis(ResizeAxis(source, target)) {}
 
-unsigned blocks_for(std::size_t threads) {
-  return static_cast<unsigned>((threads + kThreads - 1) / kThreads);
-}
-
-// A ResizeAxis whose arrays lie on the device.
-struct AxisView {
-  const std::int32_t *first, *count, *weights;
-  std::size_t target, taps;
-};
-
-struct DeviceAxis {
-  explicit DeviceAxis(const ResizeAxis& axis)
-      : first(axis.first.data(), axis.first.size()),
-        count(axis.count.data(), axis.count.size()),
-        weights(axis.weights.data(), axis.weights.size()),
-        taps(axis.taps) {}
-
-  AxisView view() const {
-    return {first.data(), count.data(), weights.data(), first.count(), taps};
+  AxisOnDevice view() const {
+    return {first_.data(), count_.data(), weights_.data(), taps_,
+            static_cast<std::uint32_t>(first_.count())};
   }
 
-  DeviceBuffer<std::int32_t> first, count, weights;
-  std::size_t taps;
+ private:
+  explicit DeviceAxis(const ResizeAxis& axis)
+      : first_(axis.first.data(), axis.first.size()),
+        count_(axis.count.data(), axis.count.size()),
+        weights_(axis.weights.data(), axis.weights.size()),
+        taps_(static_cast<std::uint32_t>(axis.taps)) {}
+
+  DeviceBuffer<std::int32_t> first_, count_, weights_;
+  std::uint32_t taps_;
 };
 
-// Resamples the middle axis of [outer, source, inner] to [outer, axis.target, inner]; one thread
-// per output value. Columns are (height, width, 3), rows are (1, height, width * 3).
-__global__ void resize_axis_kernel(const std::uint8_t* source, AxisView axis, std::size_t outer,
-                                   std::size_t source_size, std::size_t inner,
-                                   std::uint8_t* target) {
-  const std::size_t index = static_cast<std::size_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (index >= outer * axis.target * inner) return;
-  const std::size_t i = index % inner;
-  const std::size_t o = index / inner % axis.target;
-  const std::size_t slice = index / inner / axis.target;
+// From one size to another, whatever goes in and comes out.
+struct Resampler {
+  Resampler(FrameSize source, FrameSize target)
+      : rows(source.height, target.height), columns(source.width, target.width) {}
 
-  const std::int32_t* weight = axis.weights + o * axis.taps;
-  const std::uint8_t* pixel = source + (slice * source_size + axis.first[o]) * inner + i;
-  std::int32_t sum = 0;
-  for (std::int32_t t = 0; t < axis.count[o]; ++t) sum += weight[t] * pixel[t * inner];
-  target[index] = round_to_pixel(sum);
-}
+  template <typename Source, typename Sink>
+  void queue(const Source& source, const Sink& sink, cudaStream_t stream) const {
+    const AxisOnDevice y = rows.view(), x = columns.view();
+    const unsigned blocks = (y.outputs * x.outputs + kPixelThreads - 1) / kPixelThreads;
+    check(launch(preprocess_kernel<Source, Sink>, {blocks, kPixelThreads}, stream, source, y, x,
+                 sink),
+          "launch preprocess_frame");
+  }
 
-// [pixels, 3] to [3, pixels] by the table [3, 256]; one thread per output value.
-__global__ void normalise_kernel(const std::uint8_t* frame, const float* table, std::size_t pixels,
-                                 float* planes) {
-  const std::size_t index = static_cast<std::size_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (index >= pixels * kChannels) return;
-  const std::size_t c = index / pixels, i = index % pixels;
-  planes[index] = table[c * 256 + frame[i * kChannels + c]];
-}
+  DeviceAxis rows, columns;
+};
 
-// An axis that keeps its size has weights 1 and 0, so equal sizes copy here too.
-DeviceBuffer<std::uint8_t> resize_on_device(const std::uint8_t* frame, FrameSize source,
-                                            FrameSize target) {
-  const DeviceAxis columns{ResizeAxis(source.width, target.width)};
-  const DeviceAxis rows{ResizeAxis(source.height, target.height)};
-  const DeviceBuffer<std::uint8_t> input(frame, source.height * source.width * kChannels);
-  const DeviceBuffer<std::uint8_t> narrowed(source.height * target.width * kChannels);
-  DeviceBuffer<std::uint8_t> resized(target.height * target.width * kChannels);
-  resize_axis_kernel<<<blocks_for(narrowed.count()), kThreads>>>(
-      input.data(), columns.view(), source.height, source.width, kChannels, narrowed.data());
-  check(cudaGetLastError(), "launch resize of columns");
-  resize_axis_kernel<<<blocks_for(resized.count()), kThreads>>>(
-      narrowed.data(), rows.view(), 1, source.height, target.width * kChannels, resized.data());
-  check(cudaGetLastError(), "launch resize of rows");
-  return resized;  // cudaFree of the rest waits for the kernels
+std::size_t value_bytes(PlaneType type) {
+  return type == PlaneType::float32 ? sizeof(float) : sizeof(__half);
 }
 
 }  // namespace
 
+struct Preprocessor::Device {
+  Device(const FrameFormat& format, FrameSize target, const Normalisation& normalisation,
+         PlaneType type)
+      : format(format),
+        normalisation(normalisation),
+        type(type),
+        pixels(static_cast<std::uint32_t>(target.height * target.width)),
+        resampler(format.size, target) {}
+
+  void queue(const DeviceFrame& frame, void* planes, cudaStream_t to) const {
+    if (type == PlaneType::float32) {
+      queue_into<float>(frame, planes, to);
+    } else {
+      queue_into<__half>(frame, planes, to);
+    }
+  }
+
+  template <typename Value>
+  void queue_into(const DeviceFrame& frame, void* planes, cudaStream_t to) const {
+    const PlaneSink<Value> sink{normalisation, pixels, static_cast<Value*>(planes)};
+    switch (format.pixels) {
+      case PixelFormat::rgb:
+        return resampler.queue(InterleavedSource{frame, 0, 2}, sink, to);
+      case PixelFormat::bgr:
+        return resampler.queue(InterleavedSource{frame, 2, 0}, sink, to);
+      case PixelFormat::nv12:
+        return resampler.queue(Nv12Source{frame, format.yuv}, sink, to);
+    }
+  }
+
+  std::size_t plane_bytes() const { return pixels * kChannels * value_bytes(type); }
+
+  FrameFormat format;
+  Normalisation normalisation;
+  PlaneType type;
+  std::uint32_t pixels;
+  Resampler resampler;
+
+  // For host memory, made at its first use: frame and planes on both sides, and the work.
+  struct Transfer {
+    explicit Transfer(const Device& device)
+        : frame(frame_bytes(device.format)),
+          planes(device.plane_bytes()),
+          device_frame(frame.count()),
+          device_planes(planes.count()) {
+      const FrameSize size = device.format.size;
+      const bool nv12 = device.format.pixels == PixelFormat::nv12;
+      const std::uint8_t* const begin = device_frame.data();
+      const DeviceFrame view{begin, begin + size.height * size.width,
+                             nv12 ? size.width : size.width * kChannels};
+      graph = Graph(stream, [&] {
+        check(cudaMemcpyAsync(device_frame.data(), frame.host(), frame.count(),
+                              cudaMemcpyHostToDevice, stream),
+              "record a copy to the device");
+        device.queue(view, device_planes.data(), stream);
+        check(cudaMemcpyAsync(planes.host(), device_planes.data(), planes.count(),
+                              cudaMemcpyDeviceToHost, stream),
+              "record a copy to the host");
+      });
+    }
+
+    Stream stream;
+    MappedBuffer<std::uint8_t> frame, planes;
+    DeviceBuffer<std::uint8_t> device_frame, device_planes;
+    Graph graph;
+  };
+  std::unique_ptr<Transfer> transfer;
+};
+
+Preprocessor::Preprocessor(const FrameFormat& format, FrameSize target,
+                           const Normalisation& normalisation, PlaneType type)
+    : device_(std::make_unique<Device>(format, target, normalisation, type)) {}
+Preprocessor::Preprocessor(Preprocessor&&) noexcept = default;
+Preprocessor::~Preprocessor() = default;
+
+void Preprocessor::run(const std::uint8_t* frame, void* planes) {
+  if (device_->transfer == nullptr) device_->transfer = std::make_unique<Device::Transfer>(*device_);
+  Device::Transfer& transfer = *device_->transfer;
+  std::memcpy(transfer.frame.host(), frame, transfer.frame.count());
+  check(transfer.graph.launch(transfer.stream), "launch preprocess_frame");
+  check(cudaStreamSynchronize(transfer.stream), "run preprocess_frame");
+  std::memcpy(planes, transfer.planes.host(), transfer.planes.count());
+}
+
+void Preprocessor::enqueue(const DeviceFrame& frame, void* planes, void* stream) {
+  device_->queue(frame, planes, static_cast<cudaStream_t>(stream));
+}
+
 void resize_frame(const std::uint8_t* frame, FrameSize source, FrameSize target,
                   std::uint8_t* resized) {
-  const DeviceBuffer<std::uint8_t> device_resized = resize_on_device(frame, source, target);
-  device_resized.download(resized, device_resized.count());
+  const DeviceBuffer<std::uint8_t> pixels(frame, source.height * source.width * kChannels);
+  const DeviceBuffer<std::uint8_t> result(target.height * target.width * kChannels);
+  const Resampler resampler(source, target);
+  const DeviceFrame view{pixels.data(), nullptr, source.width * kChannels};
+  resampler.queue(InterleavedSource{view, 0, 2}, PixelSink{result.data()}, nullptr);
+  result.download(resized, result.count());
 }
 
 void preprocess_frame(const std::uint8_t* frame, FrameSize source, FrameSize target,
-                      const PixelTable& table, float* planes) {
-  const DeviceBuffer<std::uint8_t> resized = resize_on_device(frame, source, target);
-  const DeviceBuffer<float> device_table(table[0].data(), kChannels * table[0].size());
-  const DeviceBuffer<float> device_planes(resized.count());
-  normalise_kernel<<<blocks_for(resized.count()), kThreads>>>(
-      resized.data(), device_table.data(), target.height * target.width, device_planes.data());
-  check(cudaGetLastError(), "launch normalise");
-  device_planes.download(planes, device_planes.count());
+                      ChannelOrder order, const Normalisation& normalisation, float* planes) {
+  const PixelFormat pixels = order == ChannelOrder::bgr ? PixelFormat::bgr : PixelFormat::rgb;
+  Preprocessor({source, pixels}, target, normalisation, PlaneType::float32).run(frame, planes);
 }
 
 }  // namespace lapa_edge::cuda

@@ -1,0 +1,226 @@
+#include <pybind11/stl.h>
+
+#include <array>
+#include <atomic>
+#include <cmath>
+#include <optional>
+#include <stdexcept>
+
+#include "bindings/arrays.hpp"
+#include "bindings/register.hpp"
+#include "preprocess/cuda_preprocessor.hpp"
+
+namespace lapa_edge::bindings {
+namespace {
+
+using Side = py::ssize_t;
+using PerChannel = std::array<double, kChannels>;
+
+struct Word {
+  const char* text;
+  int value;
+};
+
+// The value of one of a few words.
+template <typename Value, std::size_t kCount>
+Value choose(const char* name, const std::string& given, const Word (&words)[kCount]) {
+  std::string expected;
+  for (const Word& word : words) {
+    if (given == word.text) return static_cast<Value>(word.value);
+    expected += (expected.empty() ? "\"" : ", \"") + std::string(word.text) + "\"";
+  }
+  refuse(name, "one of " + expected, "\"" + given + "\"");
+}
+
+YuvMatrix choose_matrix(const std::string& standard, const std::string& range) {
+  constexpr Word kStandards[] = {{"bt601", int(YuvStandard::bt601)}, {"bt709", int(YuvStandard::bt709)}};
+  constexpr Word kRanges[] = {{"limited", int(YuvRange::limited)}, {"full", int(YuvRange::full)}};
+  return yuv_matrix(choose<YuvStandard>("standard", standard, kStandards),
+                    choose<YuvRange>("range", range, kRanges));
+}
+
+std::size_t check_side(const char* name, Side side, bool even = false) {
+  if (side < 1 || side > Side{kMaxFrameSide} || (even && side % 2 != 0)) {
+    refuse(name, (even ? "an even number up to " : "1 to ") + std::to_string(kMaxFrameSide),
+           std::to_string(side));
+  }
+  return static_cast<std::size_t>(side);
+}
+
+Normalisation check_normalisation(const PerChannel& mean, const PerChannel& std) {
+  for (std::size_t c = 0; c < kChannels; ++c) {
+    if (!(std::abs(mean[c]) <= 100.0)) {
+      refuse("mean", "three numbers from -100 to 100", std::to_string(mean[c]));
+    }
+    if (!(std[c] >= 1e-6 && std[c] <= 1e6)) {
+      refuse("std", "three numbers from 1e-6 to 1e6", std::to_string(std[c]));
+    }
+  }
+  return build_normalisation(mean, std);
+}
+
+// uint8 [h, w, 3], or [h * 3 / 2, w] of NV12.
+void check_frame(const py::array& image, FrameSize size, bool nv12) {
+  const Side height = static_cast<Side>(size.height), width = static_cast<Side>(size.width);
+  const Side rows = nv12 ? height * 3 / 2 : height;
+  const std::string expected = "uint8 [" + std::to_string(rows) + ", " + std::to_string(width) +
+                               (nv12 ? "]" : ", 3]");
+  if (!py::isinstance<py::array_t<std::uint8_t>>(image) || image.ndim() != (nv12 ? 2 : 3) ||
+      image.shape(0) != rows || image.shape(1) != width || (!nv12 && image.shape(2) != 3)) {
+    refuse("image", expected, describe(image));
+  }
+}
+
+// A preprocessor as Python sees it: arrays checked, the GIL released, one call at a time.
+class BoundCudaPreprocessor {
+ public:
+  BoundCudaPreprocessor(Side source_height, Side source_width, Side height, Side width,
+                        const PerChannel& mean, const PerChannel& std, const std::string& pixels,
+                        const std::string& planes, const std::string& standard,
+                        const std::string& range) {
+    constexpr Word kFormats[] = {{"rgb", int(cuda::PixelFormat::rgb)},
+                                 {"bgr", int(cuda::PixelFormat::bgr)},
+                                 {"nv12", int(cuda::PixelFormat::nv12)}};
+    constexpr Word kTypes[] = {{"float32", int(cuda::PlaneType::float32)},
+                               {"float16", int(cuda::PlaneType::float16)}};
+    format_.pixels = choose<cuda::PixelFormat>("pixels", pixels, kFormats);
+    format_.yuv = choose_matrix(standard, range);
+    format_.size = {check_side("source_height", source_height, is_nv12()),
+                    check_side("source_width", source_width, is_nv12())};
+    target_ = {check_side("height", height), check_side("width", width)};
+    const auto type = choose<cuda::PlaneType>("planes", planes, kTypes);
+    const Normalisation normalisation = check_normalisation(mean, std);
+    dtype_ = py::dtype(planes);
+    wants_cuda("cuda");
+    on_cuda_.emplace(format_, target_, normalisation, type);
+  }
+
+  py::array run(const py::array& image) {
+    check_frame(image, format_.size, is_nv12());
+    const Array<std::uint8_t> frame(image);
+    py::array planes(dtype_, std::vector<Side>{Side{kChannels}, static_cast<Side>(target_.height),
+                                               static_cast<Side>(target_.width)});
+    preprocess(frame.data(), planes.mutable_data());
+    return planes;
+  }
+
+  void check_bound(const py::array& frame, const py::array& planes) const {
+    check_frame(frame, format_.size, is_nv12());
+    check_planes(planes);
+    if ((frame.flags() & kPlainLayout) != kPlainLayout) {
+      refuse("image", "a contiguous array", "one with strides",
+             "bind a contiguous buffer that each frame is written to");
+    }
+  }
+
+  // Never waits for another thread: the control path must not.
+  void preprocess(const std::uint8_t* frame, void* planes) {
+    if (busy_.test_and_set(std::memory_order_acquire)) {
+      throw std::runtime_error(
+          "preprocessor: already running in another thread; build one per thread");
+    }
+    const struct Done {
+      std::atomic_flag& busy;
+      ~Done() { busy.clear(std::memory_order_release); }
+    } done{busy_};
+    const py::gil_scoped_release release;
+    on_cuda_->run(frame, planes);
+  }
+
+  void enqueue(std::uintptr_t frame, std::uintptr_t planes, std::optional<std::size_t> pitch,
+               std::optional<std::uintptr_t> chroma, std::uintptr_t stream) {
+    const std::size_t row = format_.size.width * (is_nv12() ? 1 : kChannels);
+    if (frame == 0 || planes == 0) refuse("frame, planes", "addresses on the GPU", "0");
+    if (pitch.value_or(row) < row) {
+      refuse("pitch", "at least " + std::to_string(row) + " bytes", std::to_string(*pitch));
+    }
+    const auto* const pixels = reinterpret_cast<const std::uint8_t*>(frame);
+    const std::size_t step = pitch.value_or(row);
+    const std::uint8_t* const after = pixels + step * format_.size.height;
+    on_cuda_->enqueue(
+        {pixels, chroma ? reinterpret_cast<const std::uint8_t*>(*chroma) : after, step},
+        reinterpret_cast<void*>(planes), reinterpret_cast<void*>(stream));
+  }
+
+ private:
+  bool is_nv12() const { return format_.pixels == cuda::PixelFormat::nv12; }
+
+  void check_planes(const py::array& out) const {
+    const bool same = out.dtype().equal(dtype_) && out.ndim() == 3 &&
+                      out.shape(0) == Side{kChannels} &&
+                      out.shape(1) == static_cast<Side>(target_.height) &&
+                      out.shape(2) == static_cast<Side>(target_.width);
+    if (!same) {
+      refuse("planes",
+             py::str(dtype_).cast<std::string>() + " [3, " + std::to_string(target_.height) + ", " +
+                 std::to_string(target_.width) + "]",
+             describe(out));
+    }
+    if ((out.flags() & kPlainLayout) != kPlainLayout || !out.writeable()) {
+      refuse("planes", "a contiguous, writeable array", "another");
+    }
+  }
+
+  cuda::FrameFormat format_{};
+  FrameSize target_{};
+  py::dtype dtype_;
+  std::optional<cuda::Preprocessor> on_cuda_;  // never empty once built
+  std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
+};
+
+// A function without arguments that turns what `frame` holds by then into `planes`. It keeps both
+// arrays and the preprocessor alive.
+py::cpp_function bind(const py::object& self, py::array frame, py::array planes) {
+  auto& preprocessor = self.cast<BoundCudaPreprocessor&>();
+  preprocessor.check_bound(frame, planes);
+  const auto* const from = static_cast<const std::uint8_t*>(frame.data());
+  void* const to = planes.mutable_data();
+  struct Alive {
+    py::object self, frame, planes;
+  };
+  return py::cpp_function([&preprocessor, from, to, alive = Alive{self, frame, planes}] {
+    preprocessor.preprocess(from, to);
+  });
+}
+
+py::array_t<std::uint8_t> bound_nv12_to_rgb(const py::array& image, const std::string& standard,
+                                            const std::string& range) {
+  constexpr const char* kExpected = "uint8 [height * 3 / 2, width], height and width even";
+  const Array<std::uint8_t> frame = contiguous<std::uint8_t>("image", image, 2, kExpected);
+  const Side height = frame.shape(0) / 3 * 2, width = frame.shape(1);
+  if (frame.shape(0) % 3 != 0 || height < 2 || width < 2 || width % 2 != 0) {
+    refuse("image", kExpected, describe(image));
+  }
+  const YuvMatrix matrix = choose_matrix(standard, range);
+  py::array_t<std::uint8_t> pixels({height, width, Side{kChannels}});
+  const std::uint8_t* const from = frame.data();
+  std::uint8_t* const to = pixels.mutable_data();
+  {
+    const py::gil_scoped_release release;
+    nv12_to_rgb(from, static_cast<std::size_t>(height), static_cast<std::size_t>(width), matrix,
+                to);
+  }
+  return pixels;
+}
+
+}  // namespace
+
+void register_cuda_preprocess(py::module_& module) {
+  module.def("nv12_to_rgb", &bound_nv12_to_rgb, py::arg("image"), py::kw_only(),
+             py::arg("standard") = "bt601", py::arg("range") = "limited");
+  py::class_<BoundCudaPreprocessor>(module, "CudaPreprocessor")
+      .def(py::init<Side, Side, Side, Side, const PerChannel&, const PerChannel&,
+                    const std::string&, const std::string&, const std::string&,
+                    const std::string&>(),
+           py::arg("source_height"), py::arg("source_width"), py::arg("height"), py::arg("width"),
+           py::arg("mean"), py::arg("std"), py::kw_only(), py::arg("pixels") = "rgb",
+           py::arg("planes") = "float32", py::arg("standard") = "bt601",
+           py::arg("range") = "limited")
+      .def("run", &BoundCudaPreprocessor::run, py::arg("frame"))
+      .def("bind", &bind, py::arg("frame"), py::arg("planes"))
+      .def("enqueue", &BoundCudaPreprocessor::enqueue, py::arg("frame"), py::arg("planes"),
+           py::kw_only(), py::arg("pitch") = py::none(), py::arg("chroma") = py::none(),
+           py::arg("stream") = 0);
+}
+
+}  // namespace lapa_edge::bindings
