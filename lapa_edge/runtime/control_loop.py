@@ -31,8 +31,9 @@ class LoopOptions:
     """How the loop runs.
 
     rate_hz: 50 to 1000; None takes the bundle's ``action.control_hz``.
-    early_wake_s: how long before each deadline the thread wakes, warms the caches and spins: it
-        costs this much of a core per tick. 0 turns it off; at most half a period.
+    early_wake_s: how long before each deadline the thread wakes, rehearses the tick to warm the
+        caches, and spins: it costs this much of a core per tick. 0 turns it off; at most half a
+        period.
     max_state_age_s: the oldest state that may drive the robot.
     max_command_age_s: the oldest command that `ControlLoop.latest_action` passes on; older means
         that the loop hangs. None is three periods.
@@ -42,7 +43,7 @@ class LoopOptions:
     """
 
     rate_hz: float | None = None
-    early_wake_s: float = 150e-6
+    early_wake_s: float = 200e-6
     max_state_age_s: float = 0.1
     max_command_age_s: float | None = None
     priority: int = 0

@@ -203,7 +203,7 @@ def test_a_reset_forgets_the_episode(loop):
 # The thread.
 
 
-@pytest.mark.parametrize("early_wake_s", [0.0, 150e-6])
+@pytest.mark.parametrize("early_wake_s", [0.0, 200e-6])
 def test_the_thread_keeps_its_rate_and_moves_the_robot(bundle, early_wake_s):
     options = LoopOptions(rate_hz=200, early_wake_s=early_wake_s, max_state_age_s=10)
     with ControlLoop(bundle, options) as loop:
