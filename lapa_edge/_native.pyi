@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _Device = Literal["cpu", "cuda"]
+_Precision = Literal["f32", "bf16", "int8"]
 
 def built_with_cuda() -> bool:
     """Whether this build has CUDA kernels."""
@@ -59,22 +60,41 @@ def nearest_code(
     """
 
 class ActionHead:
-    """The residual MLP that turns latent, state and latent age into a chunk of actions.
+    """The residual MLP that turns latent, context, state and latent age into a chunk of actions.
 
-    ``h = relu(W_in x + b_in)``; for each block ``h = h + (W_down relu(W_up h + b_up) + b_down)``;
-    ``y = W_out h + b_out``. Weights are checked and copied once, here. One head runs one call at
-    a time: a second thread gets a RuntimeError, so build one head per thread.
+    ``h = relu(W_in x + b_in)``; for each block ``h = h + (W_down r + b_down)``, where
+    ``r = relu(W_up h + b_up)`` or, gated, ``r = (W_up h + b_up) * relu(W_gate h + b_gate)``
+    (ReGLU, arXiv 2002.05202); ``y = W_out h + b_out``. Weights are checked and copied once, here.
+    One head runs one call at a time: a second thread gets a RuntimeError, so build one head per
+    thread.
 
     Args:
         weights: float32 arrays by name, in torch's [outputs, inputs] layout: ``input.weight``
             [w, in], ``input.bias`` [w]; ``blocks.{i}.up.weight`` and ``blocks.{i}.down.weight``
-            [w, w], ``blocks.{i}.up.bias`` and ``blocks.{i}.down.bias`` [w]; ``output.weight``
-            [out, w], ``output.bias`` [out]. None may be missing, none may be left over.
-        device: where the weights live and the head runs. "cuda" takes ``in + 2 w`` up to 12288.
+            [w, w], ``blocks.{i}.up.bias`` and ``blocks.{i}.down.bias`` [w]; where the head is
+            gated, ``blocks.{i}.gate.weight`` [w, w] and ``blocks.{i}.gate.bias`` [w] in every
+            block; ``output.weight`` [out, w], ``output.bias`` [out]. None may be missing, none
+            may be left over.
+        precision: how the weights are stored; activations are float32 between the layers.
+            "bf16" rounds them to nearest even and then computes as "f32" does. "int8" quantizes
+            weights and each layer's inputs; it is exact integers in between, and takes layers of
+            up to 133144 inputs.
+        calibration: for "int8": by layer (``input``, ``blocks.{i}.up``, ..., ``output``) the
+            largest magnitudes of its inputs, float32 [inputs], 1e-30 to 1e30. lapa-export writes
+            them. Inputs well beyond them saturate.
+        prefix: how many leading inputs `bind_rest` caches.
+        device: where the weights live and the head runs. "cuda" takes "f32", no prefix, and
+            ``in + 2 w`` up to 12288.
     """
 
     def __init__(
-        self, weights: dict[str, NDArray[np.float32]], *, device: _Device = "cpu"
+        self,
+        weights: dict[str, NDArray[np.float32]],
+        *,
+        precision: _Precision = "f32",
+        calibration: dict[str, NDArray[np.float32]] | None = None,
+        prefix: int = 0,
+        device: _Device = "cpu",
     ) -> None: ...
     @property
     def input_size(self) -> int: ...
@@ -84,6 +104,12 @@ class ActionHead:
     def width(self) -> int: ...
     @property
     def blocks(self) -> int: ...
+    @property
+    def gated(self) -> bool: ...
+    @property
+    def precision(self) -> _Precision: ...
+    @property
+    def prefix(self) -> int: ...
     def forward(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """``x`` float32 [b, in] to float32 [b, out]; b may be 0.
 
@@ -96,6 +122,56 @@ class ActionHead:
 
         Both must be contiguous. After an error ``out`` holds nothing of use.
         """
+
+    def bind(self, x: NDArray[np.float32], out: NDArray[np.float32]) -> HeadStep:
+        """Steps from ``x`` float32 [in] into ``out`` float32 [out], both contiguous.
+
+        The arrays are checked once, here, and kept alive: write the next input into ``x``.
+        """
+
+    def bind_rest(
+        self,
+        prefix: NDArray[np.float32],
+        rest: NDArray[np.float32],
+        out: NDArray[np.float32],
+    ) -> HeadStep:
+        """Steps that compute anew only what depends on ``rest``; the same bits as `bind`.
+
+        ``prefix`` float32 [prefix], the latent and context, is read by `HeadStep.refresh` alone;
+        ``rest`` float32 [in - prefix] by every step. A head caches one prefix: of two bindings,
+        the one refreshed last has set it for both.
+        """
+
+class HeadStep:
+    """A head bound to its arrays. Made by `ActionHead.bind` and `ActionHead.bind_rest`.
+
+    A call takes no arguments, allocates nothing and releases the GIL while the head runs.
+    """
+
+    def step(self) -> None:
+        """One pass.
+
+        Raises:
+            ValueError: the input or the output is not finite, or no prefix was taken; ``out``
+                then holds nothing of use.
+        """
+
+    def try_step(self) -> bool:
+        """`step` for loops: False where it would raise ValueError, and `status` says why."""
+
+    def refresh(self) -> None:
+        """Take the prefix as it stands now; needed before the first step of `bind_rest`.
+
+        Raises:
+            ValueError: the prefix is not finite; steps are refused until one is.
+        """
+
+    def try_refresh(self) -> bool:
+        """`refresh` for loops: False where it would raise ValueError."""
+
+    @property
+    def status(self) -> Literal["ok", "input_not_finite", "output_not_finite", "prefix_not_set"]:
+        """How the last call ended."""
 
 class ControlCommand:
     """What one tick of a `ControlLoop` told the robot.

@@ -48,15 +48,17 @@ class PackedBf16 {
 
 /// int8 by calibration: `largest` [inputs] is the largest |x[i]| that export has seen, above 0.
 ///
-///   range[i]    = sqrt(largest[i] * max(largest))
+///   reach[i]    = max_o |W[o, i]|, but at least 2^-20 of the largest
+///   range[i]    = sqrt(largest[i] / reach[i]) * max_j sqrt(largest[j] * reach[j])
 ///   to_int8[i]  = 127 / range[i]
 ///   folded[o,i] = W[o, i] * (range[i] / 127)
 ///   scale[o]    = max_i |folded[o, i]| / 127
 ///   W_int8[o,i] = round_to_even(folded[o, i] / scale[o])
 ///
-/// Each column has a range of its own, since the inputs have different units; the root shares a
-/// column's excess between activations and weights, as in SmoothQuant (arXiv 2211.10438), so that
-/// one large column coarsens neither alone. What lies beyond a range saturates.
+/// Each column has a range of its own, since the inputs have different units. The roots share what
+/// is uneven between activations and weights, so that one large column coarsens neither alone:
+/// SmoothQuant (arXiv 2211.10438) with alpha = 1/2. No range is below `largest`; what lies beyond
+/// it saturates.
 class PackedInt8 {
  public:
   /// Throws std::invalid_argument where a sum of so many inputs could overflow int32.

@@ -13,6 +13,29 @@ namespace {
 constexpr float kLargest = 127.0f;  // -128 stays unused: what is symmetric needs no zero point
 constexpr std::size_t kMaxInputs = std::numeric_limits<std::int32_t>::max() / (127 * 127);
 
+// What each input may reach before it saturates. In float64, as the reference.
+AlignedBuffer<float> column_ranges(const float* weight, const float* largest,
+                                   const DenseSize& size) {
+  AlignedBuffer<double> reach(size.inputs);
+  double farthest = 0;
+  for (std::size_t k = 0; k < size.outputs * size.inputs; ++k) {
+    double& column = reach[k % size.inputs];
+    column = std::max(column, std::abs(double{weight[k]}));
+    farthest = std::max(farthest, column);
+  }
+  const double floor = farthest > 0 ? farthest * 0x1p-20 : 1;
+  double peak = 0;
+  for (std::size_t i = 0; i < size.inputs; ++i) {
+    reach[i] = std::max(reach[i], floor);
+    peak = std::max(peak, std::sqrt(largest[i] * reach[i]));
+  }
+  AlignedBuffer<float> range(size.inputs);
+  for (std::size_t i = 0; i < size.inputs; ++i) {
+    range[i] = static_cast<float>(std::sqrt(largest[i] / reach[i]) * peak);
+  }
+  return range;
+}
+
 }  // namespace
 
 PackedInt8::PackedInt8(const DenseWeights& dense, const float* largest, const DenseSize& size,
@@ -31,12 +54,11 @@ PackedInt8::PackedInt8(const DenseWeights& dense, const float* largest, const De
   }
   std::copy(dense.bias, dense.bias + size.outputs, bias_.begin());
 
-  const double peak = *std::max_element(largest, largest + size.inputs);
+  const AlignedBuffer<float> range = column_ranges(dense.weight, largest, size);
   AlignedBuffer<float> fold(size.inputs);
   for (std::size_t i = 0; i < size.inputs; ++i) {
-    const auto range = static_cast<float>(std::sqrt(largest[i] * peak));
-    fold[i] = range / kLargest;
-    to_int8_[i] = kLargest / range;
+    fold[i] = range[i] / kLargest;
+    to_int8_[i] = kLargest / range[i];
   }
   for (std::size_t o = 0; o < size.outputs; ++o) quantize_output(dense, fold, o, input_offset);
 }

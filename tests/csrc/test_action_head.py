@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+from heads import build_weights, draw_input
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,40 +18,26 @@ TORCH_RTOL = 1e-5
 SHAPE = {"inputs": 13, "outputs": 7, "width": 19, "blocks": 2}
 
 
-def build_weights(inputs, outputs, width, blocks, seed=0):
-    """Random weights by name, scaled so that activations keep their size."""
-    rng = np.random.default_rng(seed)
-    layers = {"input": (width, inputs), "output": (outputs, width)}
-    for block in range(blocks):
-        layers[f"blocks.{block}.up"] = layers[f"blocks.{block}.down"] = (width, width)
-    weights = {}
-    for name, (rows, columns) in layers.items():
-        weights[f"{name}.weight"] = rng.normal(0, columns**-0.5, (rows, columns))
-        weights[f"{name}.bias"] = rng.normal(0, 0.1, rows)
-    return {name: value.astype(np.float32) for name, value in weights.items()}
-
-
-def draw_input(rows, columns, seed=1):
-    return np.random.default_rng(seed).normal(size=(rows, columns)).astype(np.float32)
-
-
 @given(
     sizes=st.tuples(*[st.integers(1, 37)] * 3, st.integers(0, 3)),
+    gated=st.booleans(),
     b=st.integers(0, 5),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_forward_equals_the_reference_at_any_size(sizes, b, seed):
-    weights = build_weights(*sizes, seed=seed)
+def test_forward_equals_the_reference_at_any_size(sizes, gated, b, seed):
+    weights = build_weights(*sizes, seed=seed, gated=gated)
     head, x = _native.ActionHead(weights), draw_input(b, sizes[0], seed)
     assert (head.input_size, head.output_size, head.width, head.blocks) == sizes
+    assert head.gated == (gated and sizes[3] > 0)
     y = head.forward(x)
     assert y.dtype == np.float32
     np.testing.assert_array_equal(y, reference.ActionHead(weights).forward(x))
 
 
-def test_forward_is_what_torch_computes():
+@pytest.mark.parametrize("gated", [False, True])
+def test_forward_is_what_torch_computes(gated):
     torch = pytest.importorskip("torch")
-    weights = build_weights(inputs=256, outputs=56, width=256, blocks=3)
+    weights = build_weights(inputs=256, outputs=56, width=256, blocks=3, gated=gated)
     x = draw_input(8, 256)
 
     def dense(layer, value):
@@ -59,7 +46,9 @@ def test_forward_is_what_torch_computes():
 
     hidden = dense("input", torch.from_numpy(x)).relu()
     for block in range(3):
-        raised = dense(f"blocks.{block}.up", hidden).relu()
+        raised = dense(f"blocks.{block}.up", hidden)
+        gate = dense(f"blocks.{block}.gate", hidden).relu() if gated else None
+        raised = raised * gate if gated else raised.relu()
         hidden = hidden + dense(f"blocks.{block}.down", raised)
     expected = dense("output", hidden).numpy()
 
@@ -91,9 +80,12 @@ def test_weights_and_inputs_that_are_not_contiguous_are_read_right():
     np.testing.assert_array_equal(_native.ActionHead(strided).forward(x), expected)
 
 
-@pytest.mark.parametrize("name", list(build_weights(**SHAPE)))
+GATES = [f"blocks.1.gate.{part}" for part in ("weight", "bias")]  # of block 0 they decide
+
+
+@pytest.mark.parametrize("name", [*build_weights(**SHAPE), *GATES])
 def test_a_missing_weight_is_named(name):
-    weights = build_weights(**SHAPE)
+    weights = build_weights(**SHAPE, gated=name in GATES)
     del weights[name]
     with pytest.raises(ValueError, match=f"^weights: expected an array named {name}, got none$"):
         _native.ActionHead(weights)
@@ -133,9 +125,10 @@ def test_an_input_that_is_not_finite_is_refused_with_row_and_column(value):
         head.forward_into(x[2], np.empty(7, np.float32))
 
 
-def test_an_overflow_inside_the_network_is_refused():
+@pytest.mark.parametrize("sign", [1, -1])  # relu would make 0 of what is below
+def test_an_overflow_inside_the_network_is_refused(sign):
     weights = build_weights(**SHAPE)
-    weights["blocks.0.up.weight"][:] = 1e38
+    weights["blocks.0.up.weight"][:] = sign * 1e38
     with pytest.raises(ValueError, match=r"^output: expected finite values, got an overflow"):
         _native.ActionHead(weights).forward(draw_input(1, 13))
 
