@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from lapa_edge import _native
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import ConfigError, RuntimeInputError
-from lapa_edge.runtime.head import NativeHead
-from lapa_edge.runtime.policy import Latent, read_weights
+from lapa_edge.runtime.head import HeadPrecision, NativeHead, read_head
+from lapa_edge.runtime.policy import Latent
 from lapa_edge.runtime.safety import Command, SafetyGate
 
 
@@ -40,6 +40,7 @@ class LoopOptions:
     priority: 1 to 99 runs as SCHED_FIFO; 0 is the ordinary scheduler. Needs ``ulimit -r``.
     cpu: the only core to run on; best one that nothing else uses (``isolcpus``).
     lock_memory: mlockall: nothing that is in memory now is swapped out. Needs ``ulimit -l``.
+    precision: of the head's weights; "int8" needs a bundle that carries its calibration.
     """
 
     rate_hz: float | None = None
@@ -49,6 +50,7 @@ class LoopOptions:
     priority: int = 0
     cpu: int | None = None
     lock_memory: bool = False
+    precision: HeadPrecision = "f32"
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +107,7 @@ class ControlLoop:
 
     Raises:
         ConfigError: an option out of range.
-        BundleError: weights that are not of this bundle's head.
+        BundleError: weights that are not of this bundle's head, or no calibration for int8.
     """
 
     def __init__(self, bundle: Bundle, options: LoopOptions | None = None) -> None:
@@ -286,16 +288,14 @@ def _or(value: float | None, default: float) -> float:
 
 
 def _build(bundle: Bundle, options: LoopOptions, rate_hz: float) -> _native.ControlLoop:
-    NativeHead(bundle)  # refuses what is not this bundle's head
-    spec, prefix = bundle.spec, "action_head."
-    weights = {
-        name.removeprefix(prefix): array
-        for name, array in read_weights(bundle).items()
-        if name.startswith(prefix)
-    }
+    NativeHead(bundle, options.precision)  # refuses what is not this bundle's head
+    weights, calibration = read_head(bundle)
+    spec = bundle.spec
     try:
         return _native.ControlLoop(
             weights,
+            precision=options.precision,
+            calibration=calibration,
             latent=spec.latent_dim + spec.context_dim,
             state_mean=spec.state.mean,
             state_std=spec.state.std,

@@ -34,14 +34,9 @@ class NativeHead:
     """
 
     def __init__(self, bundle: Bundle, precision: HeadPrecision = "f32") -> None:
-        weights = _below(read_weights(bundle), "action_head.")
-        calibration = _below(weights, "calibration.")
-        for layer in calibration:
-            del weights[f"calibration.{layer}"]
+        weights, calibration = read_head(bundle)
         try:
-            self._head = _native.ActionHead(
-                weights, precision=precision, calibration=calibration or None
-            )
+            self._head = _native.ActionHead(weights, precision=precision, calibration=calibration)
         except ValueError as error:
             raise BundleError(f"bundle {bundle.root}", f"weights.safetensors: {error}") from error
         expected = (bundle.spec.head_input_dim, bundle.spec.head_output_dim)
@@ -71,6 +66,16 @@ class OnnxHead:
 def has_calibration(bundle: Bundle) -> bool:
     """Whether the native head of this bundle runs in int8; older ones carry no calibration."""
     return any(name.startswith("action_head.calibration.") for name in read_weights(bundle))
+
+
+def read_head(
+    bundle: Bundle,
+) -> tuple[dict[str, NDArray[np.float32]], dict[str, NDArray[np.float32]] | None]:
+    """The native head's weights by name, and its calibration by layer where the bundle has one."""
+    arrays = _below(read_weights(bundle), "action_head.")
+    calibration = _below(arrays, "calibration.")
+    weights = {name: array for name, array in arrays.items() if not name.startswith("calibration.")}
+    return weights, calibration or None
 
 
 def _below(arrays: dict[str, NDArray[np.float32]], start: str) -> dict[str, NDArray[np.float32]]:

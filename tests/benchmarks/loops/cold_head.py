@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,15 +17,15 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 from bundles import head_graph
+from heads import calibrate
 from numpy.typing import NDArray
 
 from lapa_edge import _native
 from lapa_edge.artifact import Bundle
-from lapa_edge.runtime.policy import read_weights
+from lapa_edge.runtime.head import read_head
 from loops.robot import FOREVER_S, draw_latent, draw_state
 
 RATE_HZ = 100.0
-Weights = Mapping[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Timing:
 
 def measure_native(bundle: Bundle, precision: str, seconds: float) -> Timing:
     """The native head; cold times are whole ticks: state in, head, limits, command out."""
-    weights = read_head(bundle)
-    calibration = calibrate(weights) if precision == "int8" else None
+    weights, _ = read_head(bundle)
+    calibration = calibrate(weights, draw_inputs(bundle)) if precision == "int8" else None
     spec = bundle.spec
     prefix = spec.latent_dim + spec.context_dim
     head = _native.ActionHead(weights, precision=precision, calibration=calibration, prefix=prefix)
@@ -83,7 +83,7 @@ def measure_native(bundle: Bundle, precision: str, seconds: float) -> Timing:
 
 def measure_onnx(bundle: Bundle, precision: str, seconds: float) -> Timing:
     """The head's graph in ONNX Runtime, float32 or with int8 weights."""
-    model = head_graph(dict(read_head(bundle)))
+    model = head_graph(read_head(bundle)[0])
     if precision == "int8":
         model = quantize(model)
     options = ort.SessionOptions()
@@ -91,7 +91,7 @@ def measure_onnx(bundle: Bundle, precision: str, seconds: float) -> Timing:
     session = ort.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    x = np.random.default_rng(2).normal(size=(1, bundle.spec.head_input_dim)).astype(np.float32)
+    x = draw_inputs(bundle)[:1]
     y = np.zeros((1, bundle.spec.head_output_dim), np.float32)
     binding = session.io_binding()
     binding.bind_cpu_input("x", x)
@@ -103,33 +103,10 @@ def measure_onnx(bundle: Bundle, precision: str, seconds: float) -> Timing:
     return Timing(hot_us=time_hot(run), cold_us=time_cold(run, seconds))
 
 
-def read_head(bundle: Bundle) -> dict[str, NDArray[np.float32]]:
-    """The action head's arrays by name."""
-    prefix = "action_head."
-    return {
-        name.removeprefix(prefix): array
-        for name, array in read_weights(bundle).items()
-        if name.startswith(prefix)
-    }
-
-
-def calibrate(weights: Weights) -> dict[str, NDArray[np.float32]]:
-    """The largest magnitudes that enter each layer, over a thousand random inputs."""
-    largest: dict[str, NDArray[np.float32]] = {}
-
-    def dense(layer: str, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        largest[layer] = np.maximum(np.abs(x).max(0), np.float32(1e-3))
-        return x @ weights[f"{layer}.weight"].T + weights[f"{layer}.bias"]
-
-    inputs = weights["input.weight"].shape[1]
-    x = np.random.default_rng(3).normal(size=(1000, inputs)).astype(np.float32)
-    hidden, block = np.maximum(dense("input", x), 0), 0
-    while f"blocks.{block}.up.weight" in weights:
-        raised = np.maximum(dense(f"blocks.{block}.up", hidden), 0)
-        hidden = hidden + dense(f"blocks.{block}.down", raised)
-        block += 1
-    dense("output", hidden)
-    return largest
+def draw_inputs(bundle: Bundle) -> NDArray[np.float32]:
+    """A thousand inputs of the head, ``f32 [1000, in]``."""
+    shape = (1000, bundle.spec.head_input_dim)
+    return np.random.default_rng(3).normal(size=shape).astype(np.float32)
 
 
 def quantize(model: onnx.ModelProto) -> onnx.ModelProto:
