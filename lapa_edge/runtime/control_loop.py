@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from lapa_edge import _native
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import ConfigError, RuntimeInputError
-from lapa_edge.runtime.head import HeadPrecision, NativeHead, read_head
+from lapa_edge.runtime.head import HeadPrecision, build_head, read_head
 from lapa_edge.runtime.policy import Latent
 from lapa_edge.runtime.safety import Command, SafetyGate
 
@@ -288,7 +288,7 @@ def _or(value: float | None, default: float) -> float:
 
 
 def _build(bundle: Bundle, options: LoopOptions, rate_hz: float) -> _native.ControlLoop:
-    NativeHead(bundle, options.precision)  # refuses what is not this bundle's head
+    build_head(bundle, precision=options.precision)  # refuses what is not this bundle's head
     weights, calibration = read_head(bundle)
     spec = bundle.spec
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -78,6 +79,25 @@ def read_head(
     return weights, calibration or None
 
 
+class _Parity(msgspec.Struct):
+    """What the robot must know of ``parity.json``."""
+
+    unfit: dict[str, list[str]] = {}
+
+
+def check_precision(bundle: Bundle, precision: HeadPrecision) -> None:
+    """Raise `BundleError` where the export found that the head loses too much in this precision."""
+    if "parity.json" not in bundle.manifest.files:
+        return
+    parity = msgspec.json.decode(bundle.path("parity.json").read_bytes(), type=_Parity)
+    if broken := parity.unfit.get(precision):
+        raise BundleError(
+            f"bundle {bundle.root}",
+            f"its action head loses too much in {precision}: {'; '.join(broken)}",
+            'run it in "f32"',
+        )
+
+
 def _below(arrays: dict[str, NDArray[np.float32]], start: str) -> dict[str, NDArray[np.float32]]:
     """The arrays whose names begin with `start`, by the rest of their names."""
     return {
@@ -91,10 +111,11 @@ def build_head(
     """The head of a bundle on the named backend; `precision` is for the native one alone.
 
     Raises:
-        BundleError: its weights are damaged or another robot's, or lack what int8 needs.
+        BundleError: its weights are damaged or another robot's, or the precision does not fit it.
         ConfigError: another precision than "f32" for ONNX Runtime.
     """
     if backend == "native":
+        check_precision(bundle, precision)
         return NativeHead(bundle, precision)
     if precision != "f32":
         problem = f'expected "f32" for ONNX Runtime, got "{precision}"'
