@@ -53,4 +53,10 @@ class Preprocessor {
   std::unique_ptr<Device> device_;
 };
 
+/// What FrameResizer computes, the same bits; copies to the device and back.
+void resize_frame(const std::uint8_t* frame, FrameSize source, FrameSize target,
+                  std::uint8_t* resized);
+void preprocess_frame(const std::uint8_t* frame, FrameSize source, FrameSize target,
+                      ChannelOrder order, const Normalisation& normalisation, float* planes);
+
 }  // namespace lapa_edge::cuda
