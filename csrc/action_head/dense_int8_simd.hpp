@@ -27,7 +27,7 @@ HWY_INLINE std::int32_t four_bytes(const std::int8_t* x) {
 
 // Four inputs, the same in every lane, and `sum + weight . inputs` in each lane. Neither weights
 // nor inputs are ever -128, which two of these forms could not negate or multiply.
-#if HWY_TARGET == HWY_AVX3
+#if defined(__AVX512VNNI__)
 // VNNI multiplies unsigned by signed: inputs carry 128 more than they are.
 constexpr std::int32_t kInputOffset = 128;
 
@@ -38,9 +38,10 @@ HWY_INLINE FourInputs read_four(const std::int8_t* x) {
   return {hn::Set(IntTag(), four_bytes(x)).raw};
 }
 HWY_INLINE Ints add_dot(Ints sum, const std::int8_t* weight, FourInputs x) {
-  return Ints{_mm512_dpbusd_epi32(sum.raw, x.values, _mm512_load_si512(weight))};
+  sum.raw = _mm512_dpbusd_epi32(sum.raw, x.values, _mm512_load_si512(weight));
+  return sum;
 }
-#elif HWY_TARGET == HWY_AVX2
+#elif defined(__AVX2__)
 constexpr std::int32_t kInputOffset = 0;
 
 struct FourInputs {
@@ -57,7 +58,7 @@ HWY_INLINE Ints add_dot(Ints sum, const std::int8_t* weight, FourInputs x) {
   const __m256i pairs = _mm256_maddubs_epi16(x.magnitudes, _mm256_sign_epi8(stored, x.values));
   return hn::Add(sum, Ints{_mm256_madd_epi16(pairs, _mm256_set1_epi16(1))});
 }
-#elif HWY_TARGET == HWY_NEON
+#elif HWY_ARCH_ARM_A64 && HWY_TARGET != HWY_SCALAR
 constexpr std::int32_t kInputOffset = 0;
 
 struct FourInputs {
@@ -69,13 +70,14 @@ HWY_INLINE FourInputs read_four(const std::int8_t* x) {
 HWY_INLINE Ints add_dot(Ints sum, const std::int8_t* weight, FourInputs x) {
   const int8x16_t stored = vld1q_s8(weight);
 #if defined(__ARM_FEATURE_DOTPROD)
-  return Ints(vdotq_s32(sum.raw, stored, x.values));
+  sum.raw = vdotq_s32(sum.raw, stored, x.values);
 #else
   // Pairs reach 2 * 127 * 127, which int16 holds.
   const int16x8_t lower = vmull_s8(vget_low_s8(stored), vget_low_s8(x.values));
   const int16x8_t upper = vmull_high_s8(stored, x.values);
-  return Ints(vpadalq_s16(sum.raw, vpaddq_s16(lower, upper)));
+  sum.raw = vpadalq_s16(sum.raw, vpaddq_s16(lower, upper));
 #endif
+  return sum;
 }
 #else
 constexpr std::int32_t kInputOffset = 0;
@@ -119,7 +121,7 @@ HWY_INLINE bool quantize(const DenseView& layer, const float* HWY_RESTRICT x, Co
 
 // Chains of additions per output, by group of four columns: two hide the latency of a dot product
 // instruction. Elsewhere only the addition is in the chain, and AVX2 is short of registers.
-#if HWY_TARGET == HWY_AVX3 || defined(__ARM_FEATURE_DOTPROD)
+#if defined(__AVX512VNNI__) || defined(__ARM_FEATURE_DOTPROD)
 constexpr std::size_t kChains = 2;
 #else
 constexpr std::size_t kChains = 1;

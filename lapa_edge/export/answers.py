@@ -12,13 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from lapa_edge import _native
 from lapa_edge.artifact import Bundle
 from lapa_edge.export.observations import Observations
 from lapa_edge.model.action_head import head_input
 from lapa_edge.model.agent import Agent
-from lapa_edge.runtime.head import Head, HeadInput, NativeHead, OnnxHead
+from lapa_edge.runtime.head import Head, HeadInput, NativeHead, OnnxHead, has_calibration
 from lapa_edge.runtime.policy import Latent, Policy
 from lapa_edge.spec import PolicySpec
 from lapa_edge.train.actions import ActionsConfig
@@ -45,8 +46,38 @@ class Answers:
 @torch.no_grad()
 def ask_agent(config: ActionsConfig, agent: Agent, observations: Observations) -> Answers:
     """PyTorch, by the path of training: resized frames, `frames_to_tensor`, `head_input`."""
+    agent = copy.deepcopy(agent).cpu().float().eval()
+    seen = look(config, agent, observations)
+    margin = None
+    if config.spec.latent and config.spec.latent.k > 1:
+        best = seen.logits.topk(2, dim=-1).values
+        margin = (best[..., 0] - best[..., 1]).numpy()
+    return Answers(
+        seen.image.numpy(),
+        seen.logits.argmax(-1).int().numpy(),
+        seen.context.numpy(),
+        {"torch": agent(seen.x).numpy()},
+        margin,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What an agent on the CPU makes of `m` observations, up to its head.
+
+    image ``[m, 3, h, w]``, logits ``[m, n, k]``, context ``[m, c]``, x ``[m, in]``.
+    """
+
+    image: Tensor
+    logits: Tensor
+    context: Tensor
+    x: Tensor
+
+
+@torch.no_grad()
+def look(config: ActionsConfig, agent: Agent, observations: Observations) -> Seen:
+    """The head's inputs by the path of training."""
     spec, cpu = config.spec, torch.device("cpu")
-    agent = copy.deepcopy(agent).to(cpu).float().eval()
     size = spec.frame.height, spec.frame.width
     frames = np.stack([_native.resize_frame(f, *size) for f in observations.frames])
     image = frames_to_tensor(frames, spec.frame, cpu)
@@ -59,23 +90,19 @@ def ask_agent(config: ActionsConfig, agent: Agent, observations: Observations) -
         _normalise(observations.last_actions, spec.action.mean, spec.action.std),
         torch.from_numpy(observations.latent_ages_s / spec.timing.max_latent_age_s).float(),
     )
-    margin = None
-    if spec.latent and spec.latent.k > 1:
-        best = logits.topk(2, dim=-1).values
-        margin = (best[..., 0] - best[..., 1]).numpy()
-    return Answers(
-        image.numpy(),
-        logits.argmax(-1).int().numpy(),
-        context.numpy(),
-        {"torch": agent(x).numpy()},
-        margin,
-    )
+    return Seen(image, logits, context, x)
 
 
 def ask_bundle(spec: PolicySpec, bundle: Bundle, observations: Observations) -> Answers:
-    """The runtime, by the path of the robot: `Policy.look`, `HeadInput`, both heads."""
+    """The runtime, by the path of the robot: `Policy.look`, `HeadInput`, every head it can run."""
     policy = Policy(bundle, observations.instructions[0])
-    heads: dict[str, Head] = {"native": NativeHead(bundle), "onnx": OnnxHead(bundle)}
+    heads: dict[str, Head] = {
+        "native": NativeHead(bundle),
+        "onnx": OnnxHead(bundle),
+        "bf16": NativeHead(bundle, "bf16"),
+    }
+    if has_calibration(bundle):
+        heads["int8"] = NativeHead(bundle, "int8")
     head_inputs = HeadInput(spec)
     images, latents = [], list[Latent]()
     chunks: dict[str, list[Float32]] = {name: [] for name in heads}
@@ -101,5 +128,5 @@ def ask_bundle(spec: PolicySpec, bundle: Bundle, observations: Observations) -> 
     )
 
 
-def _normalise(x: Float32, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
+def _normalise(x: Float32, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     return torch.from_numpy(((x - np.array(mean)) / np.array(std)).astype(np.float32))

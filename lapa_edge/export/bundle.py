@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+import torch
 from safetensors.torch import save
 
 from lapa_edge.artifact import MANIFEST, Bundle, write_bundle
 from lapa_edge.errors import BundleError, DataError
+from lapa_edge.export.calibration import Calibration, calibrate_head
 from lapa_edge.export.graphs import export_graphs
 from lapa_edge.export.observations import Observations
 from lapa_edge.export.parity import ParityReport, check_parity, record_parity
@@ -24,7 +26,11 @@ from lapa_edge.train.actions import ActionsConfig
 
 
 def export_bundle(
-    config: ActionsConfig, agent: Agent, root: Path, provenance: Mapping[str, str]
+    config: ActionsConfig,
+    agent: Agent,
+    root: Path,
+    provenance: Mapping[str, str],
+    calibration: Calibration | None = None,
 ) -> Bundle:
     """Write the bundle of `agent` at `root`, unchecked: it carries no ``parity.json`` yet.
 
@@ -33,6 +39,7 @@ def export_bundle(
         agent: on any device, in any mode; it is not changed.
         root: the bundle's directory; a bundle that is already there is replaced in one rename.
         provenance: free words about where the weights came from.
+        calibration: of the head; without it, the bundle's head does not run in int8.
 
     Raises:
         ConfigError: agent and config do not fit each other.
@@ -42,7 +49,7 @@ def export_bundle(
     check_finite(agent)
     files = {
         **export_graphs(agent, config.spec),
-        "weights.safetensors": native_weights(agent),
+        "weights.safetensors": native_weights(agent, calibration or {}),
         "tokenizer.json": msgspec.json.encode(config.tokenizer),
     }
     return write_bundle(root, config.spec, files, provenance)
@@ -64,7 +71,8 @@ def export_checked_bundle(
     root.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{root.name}.export.", dir=root.parent))
     try:
-        candidate = export_bundle(config, agent, staging / "bundle", provenance)
+        calibration = calibrate_head(config, agent, observations)
+        candidate = export_bundle(config, agent, staging / "bundle", provenance, calibration)
         report = check_parity(config, agent, candidate, observations)
         checked = record_parity(candidate, report)
         files = {name: checked.path(name).read_bytes() for name in checked.manifest.files}
@@ -90,12 +98,17 @@ def check_finite(agent: Agent) -> None:
             raise DataError(f"weights {name}", "expected finite numbers, got NaN or infinity", fix)
 
 
-def native_weights(agent: Agent) -> bytes:
-    """``weights.safetensors``: ``action_head.*`` for the kernels and, with a plan, ``codebook``."""
+def native_weights(agent: Agent, calibration: Calibration) -> bytes:
+    """``weights.safetensors``: ``action_head.*`` for the kernels and, with a plan, ``codebook``.
+
+    ``action_head.calibration.*`` holds `calibration`, by layer.
+    """
     tensors = {
         f"action_head.{name}": tensor.detach().cpu().float().contiguous()
         for name, tensor in agent.head.state_dict().items()
     }
+    for layer, largest in calibration.items():
+        tensors[f"action_head.calibration.{layer}"] = torch.from_numpy(largest)
     if agent.instructed.policy.n:
         tensors["codebook"] = agent.codebook.detach().cpu().float().contiguous()
     data: bytes = save(tensors)

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from lapa_edge import _native
 from lapa_edge.artifact import Bundle
-from lapa_edge.errors import BundleError
+from lapa_edge.errors import BundleError, ConfigError
 from lapa_edge.runtime.onnx_graph import OnnxGraph
 from lapa_edge.runtime.policy import Latent, read_weights
 from lapa_edge.spec import PolicySpec
 
 HeadBackend = Literal["native", "onnx"]
+HeadPrecision = Literal["f32", "bf16", "int8"]
 
 
 class Head(Protocol):
@@ -25,17 +26,22 @@ class Head(Protocol):
 
 
 class NativeHead:
-    """The C++ kernel, fed from ``weights.safetensors``."""
+    """The C++ kernel, fed from ``weights.safetensors``.
 
-    def __init__(self, bundle: Bundle) -> None:
-        prefix = "action_head."
-        weights = {
-            name.removeprefix(prefix): array
-            for name, array in read_weights(bundle).items()
-            if name.startswith(prefix)
-        }
+    Args:
+        bundle: verified.
+        precision: of the weights; "int8" needs a bundle that carries its calibration.
+    """
+
+    def __init__(self, bundle: Bundle, precision: HeadPrecision = "f32") -> None:
+        weights = _below(read_weights(bundle), "action_head.")
+        calibration = _below(weights, "calibration.")
+        for layer in calibration:
+            del weights[f"calibration.{layer}"]
         try:
-            self._head = _native.ActionHead(weights)
+            self._head = _native.ActionHead(
+                weights, precision=precision, calibration=calibration or None
+            )
         except ValueError as error:
             raise BundleError(f"bundle {bundle.root}", f"weights.safetensors: {error}") from error
         expected = (bundle.spec.head_input_dim, bundle.spec.head_output_dim)
@@ -62,9 +68,33 @@ class OnnxHead:
         return self._graph.run(x=x[None])["chunk"][0].astype(np.float32)
 
 
-def build_head(bundle: Bundle, backend: HeadBackend = "native") -> Head:
-    """The head of a bundle on the named backend."""
-    return NativeHead(bundle) if backend == "native" else OnnxHead(bundle)
+def has_calibration(bundle: Bundle) -> bool:
+    """Whether the native head of this bundle runs in int8; older ones carry no calibration."""
+    return any(name.startswith("action_head.calibration.") for name in read_weights(bundle))
+
+
+def _below(arrays: dict[str, NDArray[np.float32]], start: str) -> dict[str, NDArray[np.float32]]:
+    """The arrays whose names begin with `start`, by the rest of their names."""
+    return {
+        name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)
+    }
+
+
+def build_head(
+    bundle: Bundle, backend: HeadBackend = "native", precision: HeadPrecision = "f32"
+) -> Head:
+    """The head of a bundle on the named backend; `precision` is for the native one alone.
+
+    Raises:
+        BundleError: its weights are damaged or another robot's, or lack what int8 needs.
+        ConfigError: another precision than "f32" for ONNX Runtime.
+    """
+    if backend == "native":
+        return NativeHead(bundle, precision)
+    if precision != "f32":
+        problem = f'expected "f32" for ONNX Runtime, got "{precision}"'
+        raise ConfigError("head precision", problem, "choose the native backend")
+    return OnnxHead(bundle)
 
 
 class HeadInput:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import RuntimeInputError
-from lapa_edge.runtime.head import HeadBackend, HeadInput, build_head
+from lapa_edge.runtime.head import HeadBackend, HeadInput, HeadPrecision, build_head
 from lapa_edge.runtime.policy import Latent, Policy
 from lapa_edge.runtime.safety import Command, SafetyGate
 
@@ -24,6 +24,7 @@ class Session:
         instruction: what to do, in words.
         head_backend: what runs the action head.
         threads: ONNX Runtime threads for the policy.
+        head_precision: of the native head's weights.
 
     `look` may run in a thread of its own: it only computes. `accept` and `act` belong to the
     control thread; handing the latent over is one reference assignment.
@@ -35,10 +36,11 @@ class Session:
         instruction: str,
         head_backend: HeadBackend = "native",
         threads: int = 1,
+        head_precision: HeadPrecision = "f32",
     ) -> None:
         self.spec = bundle.spec
         self.policy = Policy(bundle, instruction, threads)
-        self.head = build_head(bundle, head_backend)
+        self.head = build_head(bundle, head_backend, head_precision)
         self._input = HeadInput(self.spec)
         self._gate = SafetyGate(self.spec.action, self.spec.timing.max_latent_age_s)
         self.reset()

@@ -47,10 +47,8 @@ def test_forward_is_what_torch_computes(gated):
     hidden = dense("input", torch.from_numpy(x)).relu()
     for block in range(3):
         raised = dense(f"blocks.{block}.up", hidden)
-        if gated:
-            raised = raised * dense(f"blocks.{block}.gate", hidden).relu()
-        else:
-            raised = raised.relu()
+        gate = dense(f"blocks.{block}.gate", hidden).relu() if gated else None
+        raised = raised * gate if gated else raised.relu()
         hidden = hidden + dense(f"blocks.{block}.down", raised)
     expected = dense("output", hidden).numpy()
 

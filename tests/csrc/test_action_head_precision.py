@@ -111,7 +111,7 @@ def test_sums_of_the_widest_layer_are_exact():
     head, twin = build_heads(weights, "int8", x)
     np.testing.assert_array_equal(head.forward(x), twin.forward(x))
     wider = build_weights(inputs + 1, 1, 1, 0)
-    with pytest.raises(ValueError, match="expected at most 133144 inputs .* int32, got 133145"):
+    with pytest.raises(ValueError, match=r"expected at most 133144 inputs .* int32, got 133145"):
         build_heads(wider, "int8", draw_input(1, inputs + 1))
 
 
@@ -133,7 +133,9 @@ def test_int8_without_calibration_says_to_export_again():
 
 
 def test_an_unknown_precision_is_refused():
-    with pytest.raises(ValueError, match='^precision: expected "f32", "bf16" or "int8", got "f16"'):
+    with pytest.raises(
+        ValueError, match=r'^precision: expected "f32", "bf16" or "int8", got "f16"'
+    ):
         _native.ActionHead(build_weights(**SHAPE), precision="f16")
 
 

@@ -27,7 +27,11 @@ def test_the_bundle_carries_codebook_head_and_tokenizer(checked_bundle):
     config, agent = tiny_agent()
     weights = load_file(checked_bundle.path("weights.safetensors"))
     np.testing.assert_array_equal(weights.pop("codebook"), agent.codebook.numpy())
-    assert weights.keys() == {f"action_head.{name}" for name in agent.head.state_dict()}
+    layers = [name.removesuffix(".weight") for name in agent.head.state_dict() if "weight" in name]
+    assert weights.keys() == {
+        *(f"action_head.{name}" for name in agent.head.state_dict()),
+        *(f"action_head.calibration.{layer}" for layer in layers),
+    }
     raw = checked_bundle.path("tokenizer.json").read_bytes()
     assert msgspec.json.decode(raw, type=Tokenizer) == config.tokenizer
     assert checked_bundle.path("parity.json").is_file()
@@ -55,8 +59,8 @@ def test_a_failed_export_leaves_the_old_bundle_and_nothing_else(
     root, before = checked_bundle_copy.root, checked_bundle_copy.manifest
     config, agent = tiny_agent()
     observations = random_observations(config.spec, config.tokenizer, 2)
-    other = bundle_module.native_weights(tiny_agent(seed=1)[1])
-    monkeypatch.setattr(bundle_module, "native_weights", lambda agent: other)
+    other = bundle_module.native_weights(tiny_agent(seed=1)[1], {})
+    monkeypatch.setattr(bundle_module, "native_weights", lambda *_: other)
     with pytest.raises(BundleError, match="native_head_max_abs is"):
         export_checked_bundle(config, agent, root, {}, observations)
     assert load_bundle(root).manifest == before

@@ -1,11 +1,22 @@
 """The exported graphs: what they are called, how they are shaped, what they must not carry."""
 
+import numpy as np
 import onnx
+import onnxruntime
 import pytest
+import torch
 from agents import tiny_agent
 
+from lapa_edge import _native
 from lapa_edge.errors import ConfigError
-from lapa_edge.export.graphs import ACTION_HEAD, POLICY, TEXT_ENCODER, export_graphs
+from lapa_edge.export.graphs import (
+    ACTION_HEAD,
+    POLICY,
+    TEXT_ENCODER,
+    export_graph,
+    export_graphs,
+)
+from lapa_edge.model.action_head import ActionHead, ActionHeadConfig
 
 
 def values(nodes):
@@ -67,6 +78,17 @@ def test_exporting_again_gives_the_same_bytes_says_nothing_and_keeps_training_mo
     assert export_graphs(agent, config.spec) == exported[1]
     assert agent.training
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_gated_head_exports_and_the_kernel_says_what_its_graph_says():
+    torch.manual_seed(0)
+    head = ActionHead(9, 5, ActionHeadConfig(width=12, blocks=2, gated=True)).eval()
+    x = torch.randn(1, 9)
+    graph = export_graph(head, (x,), ["x"], ["chunk"])
+    (chunk,) = onnxruntime.InferenceSession(graph).run(None, {"x": x.numpy()})
+    weights = {name: tensor.numpy() for name, tensor in head.state_dict().items()}
+    answer = _native.ActionHead(weights).forward(x.numpy())
+    np.testing.assert_allclose(answer, chunk, rtol=1e-5, atol=1e-6)  # another order of additions
 
 
 def test_an_agent_of_another_size_is_refused_by_name():

@@ -27,6 +27,11 @@ def test_the_report_in_the_bundle_says_what_was_measured_on_what(checked_bundle)
     report = json.loads(checked_bundle.path("parity.json").read_text())
     assert report["measured"].keys() == LIMITS.keys()
     assert report["failures"] == []
+    assert (
+        report["measured"]["int8_head_relative_rms"]
+        > report["measured"]["bf16_head_relative_rms"]
+        > 0
+    )
     assert report["measured"]["code_match_percent"] == 100
     assert "no data was given" in report["source"]
     assert report["files"]["policy.onnx"] == checked_bundle.manifest.files["policy.onnx"].sha256

@@ -79,6 +79,24 @@ def test_the_action_head_is_as_wide_as_it_says() -> None:
     assert head(torch.randn(5, 7)).shape == (5, 10)
 
 
+def test_a_gated_block_multiplies_by_what_its_gate_lets_through() -> None:
+    head = ActionHead(7, 10, ActionHeadConfig(width=16, blocks=1, gated=True))
+    (block,) = head.blocks
+    assert [name for name, _ in block.named_children()] == ["up", "gate", "down"]
+    h = torch.randn(5, 16)
+    gate = block.gate(h).clamp(min=0)
+    torch.testing.assert_close(block(h), h + block.down(block.up(h) * gate))
+    with torch.no_grad():
+        block.gate.bias.fill_(-1e3)  # shut
+    assert torch.equal(block(h), h + block.down.bias)
+
+
+def test_a_head_without_gates_keeps_the_names_of_older_weights() -> None:
+    names = ActionHead(7, 10, ActionHeadConfig(width=16, blocks=1)).state_dict().keys()
+    layers = "input", "blocks.0.up", "blocks.0.down", "output"
+    assert list(names) == [f"{layer}.{part}" for layer in layers for part in ("weight", "bias")]
+
+
 def test_tiny_is_at_most_three_million_parameters() -> None:
     tiny = PRESETS["tiny"]
     assert count_parameters(LatentActionModel(tiny.latents)) <= 3_000_000

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
 from lapa_edge.artifact import extend_bundle
-from lapa_edge.errors import BundleError
-from lapa_edge.runtime.head import HeadInput, build_head
+from lapa_edge.errors import BundleError, ConfigError
+from lapa_edge.runtime.head import HeadInput, build_head, has_calibration
 from lapa_edge.runtime.policy import Latent
 
 # The two add some ten float32 products in different orders: a few 1e-7 of the output's scale.
@@ -26,6 +26,39 @@ def test_both_backends_agree(tmp_path, lengths, blocks):
         answer = native.forward(row)
         assert answer.shape == (bundle.spec.head_output_dim,)
         np.testing.assert_allclose(answer, onnx.forward(row), **TOLERANCE)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+def test_a_head_of_few_bits_runs_from_the_bundle(tmp_path, precision):
+    bundle = write_tiny_bundle(tmp_path / "tiny")
+
+    def calibrate(weights):
+        heads = {name for name in weights if name.endswith(".weight")}
+        for name in heads:
+            layer = name.removeprefix("action_head.").removesuffix(".weight")
+            columns = weights[name].shape[1]
+            weights[f"action_head.calibration.{layer}"] = np.full(columns, 20, np.float32)
+
+    head = build_head(respelled(bundle, calibrate), precision=precision)
+    x = np.random.default_rng(1).standard_normal(bundle.spec.head_input_dim, np.float32)
+    expected, answer = build_head(bundle).forward(x), head.forward(x)
+    assert not np.array_equal(answer, expected)
+    # bf16 is off by 0.4 %; ranges of 20 leave int8 a tenth of its steps.
+    np.testing.assert_allclose(answer, expected, atol={"bf16": 0.02, "int8": 0.5}[precision])
+
+
+def test_an_older_bundle_runs_and_refuses_int8_alone(tmp_path):
+    bundle = write_tiny_bundle(tmp_path / "tiny")
+    assert not has_calibration(bundle)
+    build_head(bundle, precision="bf16")
+    with pytest.raises(BundleError, match=r"calibration: .*got none; export the bundle again"):
+        build_head(bundle, precision="int8")
+
+
+def test_onnx_runtime_has_no_other_precision(tmp_path):
+    bundle = write_tiny_bundle(tmp_path / "tiny")
+    with pytest.raises(ConfigError, match='head precision: expected "f32" for ONNX Runtime'):
+        build_head(bundle, "onnx", "int8")
 
 
 def respelled(bundle, change):
