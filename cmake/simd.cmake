@@ -11,12 +11,15 @@ if(NOT highway_include)
     "Debian, Ubuntu 24.04 and newer: apt-get install libhwy-dev. Elsewhere, unpack its release and "
     "pass -C cmake.define.LAPA_EDGE_HIGHWAY=FOLDER to pip.")
 endif()
-file(STRINGS ${highway_include}/hwy/highway.h highway_major REGEX "#define HWY_MAJOR [0-9]+")
-if(highway_major MATCHES " 0$")
-  message(FATAL_ERROR
-    "lapa_edge: Google Highway 1.0 or newer is needed, ${highway_include} holds an older one. "
-    "Unpack a release and pass -C cmake.define.LAPA_EDGE_HIGHWAY=FOLDER to pip.")
-endif()
+# Where the version stands has moved between releases.
+foreach(header highway.h base.h)
+  file(STRINGS ${highway_include}/hwy/${header} major REGEX "#define HWY_MAJOR +0")
+  if(major)
+    message(FATAL_ERROR
+      "lapa_edge: Google Highway 1.0 or newer is needed, ${highway_include} holds an older one. "
+      "Unpack a release and pass -C cmake.define.LAPA_EDGE_HIGHWAY=FOLDER to pip.")
+  endif()
+endforeach()
 
 # simd_target(NAME FLAGS...): csrc/simd/targets/NAME.cpp, compiled with FLAGS. The flags name what
 # the file needs and no more; they never come from the machine that builds.
@@ -34,9 +37,12 @@ simd_target(scalar -DHWY_COMPILE_ONLY_SCALAR)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(avx2_flags -mavx2 -mfma -mbmi -mbmi2 -mf16c -mpclmul -maes)
   simd_target(avx2 ${avx2_flags})
-  simd_target(avx512 ${avx2_flags} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
-    -mavx512vbmi -mprefer-vector-width=512)
+  simd_target(avx512 ${avx2_flags} -mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl
+    -mavx512vnni -mavx512vbmi -mprefer-vector-width=512)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
-  simd_target(neon)
-  simd_target(neon_dotprod -march=armv8.2-a+dotprod)
+  # Highway 1.0 asks for AES wherever it could choose at run time, and a Cortex-A72 may have none.
+  # With this switch, its own, it takes what the flags give.
+  set(neon_flags -DTOOLCHAIN_MISS_SYS_AUXV_H)
+  simd_target(neon ${neon_flags})
+  simd_target(neon_dotprod ${neon_flags} -march=armv8.2-a+dotprod)
 endif()

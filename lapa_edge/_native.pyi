@@ -1,4 +1,4 @@
-"""The compiled kernels: quantizing, the action head, preprocessing.
+"""The compiled kernels: quantizing, the action head, preprocessing; and the control loop.
 
 Every function has a readable twin of the same name in ``lapa_edge.runtime.reference``, and gives
 the same bits as the twin on every machine, on the CPU and on the GPU. Arrays are numpy's, on the
@@ -9,8 +9,8 @@ Errors everywhere: ValueError for a wrong dtype, shape or value, NaN and infinit
 RuntimeError where ``device="cuda"`` is asked for and no CUDA device answers.
 """
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,7 +84,14 @@ class ActionHead:
             them. Inputs well beyond them saturate.
         prefix: how many leading inputs `bind_rest` caches.
         device: where the weights live and the head runs. "cuda" takes "f32", no prefix, and
-            ``in + 2 w`` up to 12288.
+            ``in + 2 w`` up to what the GPU's shared memory holds (56,000 on H200).
+        persistent: on "cuda", keep the kernel on the GPU between steps, weights in shared memory;
+            refused where they do not fit. It leaves for a moment every half second, since CUDA
+            frees memory and loads kernels only while nothing runs.
+        timeout_s: on "cuda", how long a step waits for the GPU: above 0, at most 60.
+
+    Raises:
+        RuntimeError: while it runs, the GPU did not answer in time, or CUDA failed.
     """
 
     def __init__(
@@ -95,6 +102,8 @@ class ActionHead:
         calibration: dict[str, NDArray[np.float32]] | None = None,
         prefix: int = 0,
         device: _Device = "cpu",
+        persistent: bool = False,
+        timeout_s: float = 0.1,
     ) -> None: ...
     @property
     def input_size(self) -> int: ...
@@ -157,7 +166,7 @@ class HeadStep:
         """
 
     def try_step(self) -> bool:
-        """`step` for loops: False where it would raise ValueError, and `status` says why."""
+        """`step` for loops: False where it would raise, and `status` says why."""
 
     def refresh(self) -> None:
         """Take the prefix as it stands now; needed before the first step of `bind_rest`.
@@ -170,8 +179,129 @@ class HeadStep:
         """`refresh` for loops: False where it would raise ValueError."""
 
     @property
-    def status(self) -> Literal["ok", "input_not_finite", "output_not_finite", "prefix_not_set"]:
+    def status(
+        self,
+    ) -> Literal[
+        "ok",
+        "input_not_finite",
+        "output_not_finite",
+        "prefix_not_set",
+        "device_silent",
+        "device_failed",
+    ]:
         """How the last call ended."""
+
+class ControlCommand:
+    """What one tick of a `ControlLoop` told the robot.
+
+    ``action`` float32 [a], always finite and within its limits; ``status`` "moving", or why it is
+    the stop action; ``where`` the index that is at fault, for "head_overflow"; ``clamped``
+    dimensions brought into their limits; ``tick`` 1, 2, ... since the start, 0 before the first;
+    ``ticked_at_s`` NaN before the first; ages in seconds, NaN where there was no such input.
+    """
+
+    @property
+    def action(self) -> NDArray[np.float32]: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def where(self) -> int: ...
+    @property
+    def clamped(self) -> int: ...
+    @property
+    def tick(self) -> int: ...
+    @property
+    def ticked_at_s(self) -> float: ...
+    @property
+    def latent_age_s(self) -> float: ...
+    @property
+    def state_age_s(self) -> float: ...
+
+class _LoopStats(TypedDict):
+    """Since the last start. A distribution is its counts int64 [buckets] and its largest value."""
+
+    ticks: int
+    skipped: int
+    late: int
+    statuses: dict[str, int]
+    lateness_ns: tuple[NDArray[np.int64], int]
+    execution_ns: tuple[NDArray[np.int64], int]
+    latent_age_ns: tuple[NDArray[np.int64], int]
+
+class ControlLoop:
+    """A native thread that ticks at a fixed rate and never waits for Python.
+
+    Each tick takes the newest latent and state, runs the action head, and leaves a command. See
+    csrc/control_loop/control_loop.hpp; `lapa_edge.runtime.control_loop` makes one from a bundle.
+    All times are seconds of ``time.monotonic()``.
+
+    Args:
+        weights: of an `ActionHead` from [latent, state, last action, latent age] to a chunk.
+        precision, calibration: of that head, as `ActionHead` takes them.
+        latent: floats that come with a latent, the context's among them.
+        state_mean, state_std: [s]; the head sees ``(x - mean) / std``.
+        action_mean, action_std: [a]; the same, for the last action and for the head's answer.
+        action_low, action_high, action_stop: [a], low <= stop <= high.
+        max_latent_age_s, max_state_age_s: what is older stops the robot.
+        rate_hz: 50 to 1000.
+        early_wake_s: how long before a deadline the thread wakes, rehearses and spins; 0 to half
+            a period.
+        priority: 1 to 99 for SCHED_FIFO, 0 for the ordinary scheduler.
+        cpu: the only core to run on.
+        lock_memory: mlockall, for the whole process.
+    """
+
+    def __init__(
+        self,
+        weights: dict[str, NDArray[np.float32]],
+        *,
+        precision: Literal["f32", "bf16", "int8"] = "f32",
+        calibration: dict[str, NDArray[np.float32]] | None = None,
+        latent: int,
+        state_mean: Sequence[float],
+        state_std: Sequence[float],
+        action_mean: Sequence[float],
+        action_std: Sequence[float],
+        action_low: Sequence[float],
+        action_high: Sequence[float],
+        action_stop: Sequence[float],
+        max_latent_age_s: float,
+        max_state_age_s: float,
+        rate_hz: float,
+        early_wake_s: float,
+        priority: int = 0,
+        cpu: int | None = None,
+        lock_memory: bool = False,
+    ) -> None: ...
+    @property
+    def running(self) -> bool: ...
+    def start(self) -> None:
+        """Begin to tick, one period from now.
+
+        Raises:
+            ValueError: an input that was set before is not finite.
+            RuntimeError: it runs already, or the operating system refused an option.
+        """
+
+    def stop(self) -> None:
+        """End within a period; the last command is the stop action. RuntimeError if not running."""
+
+    def set_latent(self, values: NDArray[np.float32], seen_at_s: float) -> None:
+        """``values`` contiguous float32 [latent]; copied."""
+
+    def set_observation(self, state: NDArray[np.float32], seen_at_s: float) -> None:
+        """``state`` contiguous float32 [s]; copied."""
+
+    def latest_action(self) -> ControlCommand: ...
+    def stats(self) -> _LoopStats: ...
+    def step(self, now_s: float) -> ControlCommand:
+        """One tick in the caller's thread, at a time of its own; RuntimeError while running."""
+
+    def reset(self, now_s: float) -> None:
+        """Forget the inputs and the last action; RuntimeError while running."""
+
+def histogram_ends() -> NDArray[np.int64]:
+    """The first nanosecond beyond each bucket of `ControlLoop.stats`, int64 [buckets]."""
 
 def resize_frame(
     image: NDArray[np.uint8], height: int, width: int, *, device: _Device = "cpu"
@@ -212,3 +342,76 @@ def preprocess_frame(
     Returns:
         float32 [3, height, width].
     """
+
+def nv12_to_rgb(
+    image: NDArray[np.uint8],
+    *,
+    standard: Literal["bt601", "bt709"] = "bt601",
+    range: Literal["limited", "full"] = "limited",
+) -> NDArray[np.uint8]:
+    """NV12, as cameras and video decoders give it, to pixels.
+
+    Args:
+        image: uint8 [height * 3 / 2, width], height and width even: luma, then u and v in turns.
+        standard: which primaries; most cameras mean "bt601", most HD video "bt709".
+        range: "limited" where black is 16 and white 235, "full" where they are 0 and 255.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+
+class CudaPreprocessor:
+    """`preprocess_frame` on the GPU, bound to one size of frame and one of planes.
+
+    The same bits; "float16" planes are those rounded once more, to the nearest, ties to even. One
+    call at a time: a second thread gets a RuntimeError.
+
+    Args:
+        source_height, source_width: of the frames, 1 to 16384; even for "nv12".
+        height, width: of the planes, 1 to 16384.
+        mean, std: as `preprocess_frame` takes them.
+        pixels: "rgb" and "bgr" are uint8 [h, w, 3], "nv12" is uint8 [h * 3 / 2, w].
+        planes: dtype of the result [3, height, width]: red, green, blue.
+        standard, range: of "nv12", as `nv12_to_rgb` takes them.
+    """
+
+    def __init__(
+        self,
+        source_height: int,
+        source_width: int,
+        height: int,
+        width: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        *,
+        pixels: Literal["rgb", "bgr", "nv12"] = "rgb",
+        planes: Literal["float32", "float16"] = "float32",
+        standard: Literal["bt601", "bt709"] = "bt601",
+        range: Literal["limited", "full"] = "limited",
+    ) -> None: ...
+    def run(self, frame: NDArray[np.uint8]) -> NDArray[np.float32] | NDArray[np.float16]:
+        """One frame in host memory to planes in host memory."""
+
+    def bind(
+        self, frame: NDArray[np.uint8], planes: NDArray[np.float32] | NDArray[np.float16]
+    ) -> Callable[[], None]:
+        """A function that turns what ``frame`` holds by then into ``planes``, both contiguous."""
+
+    def enqueue(
+        self,
+        frame: int,
+        planes: int,
+        *,
+        pitch: int | None = None,
+        chroma: int | None = None,
+        stream: int = 0,
+    ) -> None:
+        """Between buffers on the GPU, for an engine that reads its input there; returns at once.
+
+        Args:
+            frame: address of the pixels, or of NV12's luma.
+            planes: address of the result.
+            pitch: bytes from one row to the next; by default rows follow without a gap.
+            chroma: address of NV12's chroma; by default behind the luma.
+            stream: a cudaStream_t; 0 is the default stream.
+        """

@@ -9,9 +9,6 @@
 namespace lapa_edge {
 namespace {
 
-using IntTag = hn::ScalableTag<std::int32_t>;
-using Ints = hn::Vec<IntTag>;
-
 #if HWY_TARGET == HWY_SCALAR
 constexpr std::size_t kInt8Vectors = 8;
 #else
@@ -58,7 +55,7 @@ HWY_INLINE Ints add_dot(Ints sum, const std::int8_t* weight, FourInputs x) {
   const __m256i pairs = _mm256_maddubs_epi16(x.magnitudes, _mm256_sign_epi8(stored, x.values));
   return hn::Add(sum, Ints{_mm256_madd_epi16(pairs, _mm256_set1_epi16(1))});
 }
-#elif HWY_ARCH_ARM_A64 && HWY_TARGET != HWY_SCALAR
+#elif LAPA_EDGE_NEON
 constexpr std::int32_t kInputOffset = 0;
 
 struct FourInputs {

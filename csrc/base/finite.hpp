@@ -15,12 +15,16 @@ inline bool is_finite(float value) noexcept {
   return (bits & kExponent) != kExponent;
 }
 
-/// Index of the first value that is NaN or infinite; `count` where there is none.
-inline std::size_t first_non_finite(const float* values, std::size_t count) noexcept {
-  // The first pass has no early exit, so it vectorises; nearly always it is the only one.
+/// Takes as long for bad values as for good ones: no early exit, so it vectorises.
+inline bool all_finite(const float* values, std::size_t count) noexcept {
   std::uint32_t bad = 0;
   for (std::size_t i = 0; i < count; ++i) bad |= static_cast<std::uint32_t>(!is_finite(values[i]));
-  if (bad == 0) return count;
+  return bad == 0;
+}
+
+/// Index of the first value that is NaN or infinite; `count` where there is none.
+inline std::size_t first_non_finite(const float* values, std::size_t count) noexcept {
+  if (all_finite(values, count)) return count;  // nearly always
 
   std::size_t i = 0;
   while (is_finite(values[i])) ++i;

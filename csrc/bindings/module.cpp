@@ -10,5 +10,6 @@ PYBIND11_MODULE(_native, module) {
   lapa_edge::bindings::register_nearest_code(module);
   lapa_edge::bindings::register_action_head(module);
   lapa_edge::bindings::register_preprocess(module);
+  lapa_edge::bindings::register_control_loop(module);
   lapa_edge::bindings::register_cuda_preprocess(module);
 }

@@ -1,5 +1,6 @@
 #include "nearest_code/nearest_code.hpp"
 
+#include <algorithm>
 #include <initializer_list>
 #include <variant>
 
@@ -107,17 +108,12 @@ py::array_t<std::int32_t> nearest(const BoundCodebook& codebook, const py::array
 // What a step reads and writes in place may not be copied, so an array that would need it is
 // refused.
 template <typename T>
-void check_in_place(const char* name, const py::array& array, const char* dtype,
+void check_in_place(const char* name, const py::array& array, const std::string& expected,
                     std::initializer_list<py::ssize_t> shape) {
-  std::string expected = std::string(dtype) + " [";
-  bool same = py::isinstance<py::array_t<T>>(array) &&
-              array.ndim() == static_cast<py::ssize_t>(shape.size());
-  py::ssize_t axis = 0;
-  for (const py::ssize_t size : shape) {
-    expected += (axis == 0 ? "" : ", ") + std::to_string(size);
-    same = same && array.shape(axis++) == size;
+  if (!py::isinstance<py::array_t<T>>(array) ||
+      !std::equal(shape.begin(), shape.end(), array.shape(), array.shape() + array.ndim())) {
+    refuse(name, expected, describe(array));
   }
-  if (!same) refuse(name, expected + "]", describe(array));
   if ((array.flags() & kPlainLayout) != kPlainLayout) {
     refuse(name, "a contiguous array", "one with strides", "pass np.ascontiguousarray(...)");
   }
@@ -128,13 +124,15 @@ py::cpp_function bind(const py::object& self, const py::array& x, py::array& cod
                       py::array& latents) {
   const auto& codebook = self.cast<const BoundCodebook&>();
   const auto d = static_cast<py::ssize_t>(codebook.width());
-  const py::ssize_t n = x.ndim() == 2 ? x.shape(0) : 0;
-  check_in_place<float>("x", x, "float32", {n, d});
-  check_in_place<std::int32_t>("codes", codes, "int32", {n});
-  check_in_place<float>("latents", latents, "float32", {n, d});
-  for (const auto& [name, array] : {std::pair("codes", &codes), std::pair("latents", &latents)}) {
-    if (!array->writeable()) refuse(name, "a writeable array", "a read-only one");
-  }
+  const std::string width = std::to_string(d) + "]";
+  if (x.ndim() != 2) refuse("x", "float32 [n, " + width, describe(x));
+  const py::ssize_t n = x.shape(0);
+  const std::string rows = "float32 [" + std::to_string(n) + ", " + width;
+  check_in_place<float>("x", x, rows, {n, d});
+  check_in_place<std::int32_t>("codes", codes, "int32 [" + std::to_string(n) + "]", {n});
+  check_in_place<float>("latents", latents, rows, {n, d});
+  if (!codes.writeable()) refuse("codes", "a writeable array", "a read-only one");
+  if (!latents.writeable()) refuse("latents", "a writeable array", "a read-only one");
 
   struct Bound {
     py::object codebook, x, codes, latents;

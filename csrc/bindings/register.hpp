@@ -6,6 +6,7 @@
 namespace lapa_edge::bindings {
 
 void register_action_head(pybind11::module_& module);
+void register_control_loop(pybind11::module_& module);
 void register_cuda_preprocess(pybind11::module_& module);
 void register_instruction_sets(pybind11::module_& module);
 void register_nearest_code(pybind11::module_& module);

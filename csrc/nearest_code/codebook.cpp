@@ -12,10 +12,41 @@ namespace {
 // With fewer codes, the screen by float32 is as fast as the one by bytes.
 constexpr std::size_t kCodesWorthBytes = 48;
 
+// A codebook closer together than this is screened by float32: see the proof below.
+constexpr float kLeastNormForBytes = 0x1p-30f;
+
 constexpr std::size_t kWidestVector = 16;
 
 std::size_t round_up(std::size_t count, std::size_t step) {
   return (count + step - 1) / step * step;
+}
+
+// What a score can be wrong by, with u = 2^-24, X = |x'|, and N at least every |c'|:
+//
+//   float32   x', c', |c'|^2 / 2 and each of the d steps of the dot product round once, relative
+//             to sums that X N + N^2 bounds: less than (d + 16) u (X N + N^2).
+//   float64   the definition itself rounds: less than (d + 16) 2^-53 (X^2 + N^2) of half a
+//   distance. bytes     with x' = s q + r and every c' within R of its bytes, Cauchy and Schwarz
+//   bound what
+//             the dot product loses by |r| N + (X + |r|) R; the sum of products of bytes is exact.
+//
+// Twice the first two also cover how these formulas themselves round. N and X are raised to 2^-50
+// at least, which puts the sum above whatever underflows.
+ErrorBound float_error(std::size_t d, float norm) {
+  const float steps = static_cast<float>(d + 16);
+  return {steps * 0x1p-23f * norm * norm, steps * 0x1p-23f * norm, steps * 0x1p-52f};
+}
+
+// By bytes. With ratio = N / R, y^2 = ratio |r|^2 + X^2 / ratio and a + b <= sqrt(2 (a^2 + b^2)),
+//
+//   |r| N + X R <= sqrt(2 N R) y        |r| R <= R / sqrt(ratio) y        X <= sqrt(ratio) y
+//
+// and the last turns the bound of float32 into one of y. Where X is below 2^-50 its square may
+// vanish, but then |r| N + (X + |r|) R is far below the constant, N being above 2^-30.
+ErrorBound byte_error(const ErrorBound& floats, float norm, float residual) {
+  const float ratio = norm / residual, root = std::sqrt(ratio);
+  const float linear = std::sqrt(2.0f * norm * residual) + residual / root;
+  return {floats.constant, 1.001f * (linear + floats.linear * root), floats.quadratic * ratio};
 }
 
 // At least the norm whose square this is, whatever float32 rounds off.
@@ -29,25 +60,28 @@ Codebook::Codebook(const float* codes, std::size_t k, std::size_t d)
     : kernels_(kernels().nearest_code), codes_(k * d), view_{k, d, codes_.data(), Screen{}} {
   std::copy(codes, codes + k * d, codes_.begin());
   if (d > kMaxScreenedWidth) return;
-  const bool by_bytes = kernels_.byte_panel > 0 && k >= kCodesWorthBytes;
-  half_norm_ = AlignedBuffer<float>(
-      round_up(k, by_bytes ? kernels_.byte_panel : kernels_.float_panel));
   const std::vector<float> centred = centre();
-  if (!(view_.screen.norm <= kLargestNorm)) return;
+  if (!(norm_ <= kLargestNorm)) return;
+
+  const bool by_bytes =
+      kernels_.byte_panel > 0 && k >= kCodesWorthBytes && norm_ >= kLeastNormForBytes;
+  view_.screen.codes = round_up(k, by_bytes ? kernels_.byte_panel : kernels_.float_panel);
   pack_floats(centred);
   if (by_bytes) pack_bytes(centred);
-  view_.screen.codes = half_norm_.size();
 }
 
-// Returns the codebook less its mean [k, d]; sets the mean and the norms.
+// Returns the codebook less its mean [k, d]; sets the mean and the largest norm.
 std::vector<float> Codebook::centre() {
   const std::size_t k = size(), d = width();
   std::vector<double> sum(d);
-  for (std::size_t i = 0; i < k * d; ++i) sum[i % d] += codes_[i];
+  for (std::size_t j = 0; j < k; ++j) {
+    for (std::size_t c = 0; c < d; ++c) sum[c] += codes_[j * d + c];
+  }
   mean_ = AlignedBuffer<float>(round_up(d, kWidestVector));
-  for (std::size_t c = 0; c < d; ++c) mean_[c] = static_cast<float>(sum[c] / static_cast<double>(k));
+  for (std::size_t c = 0; c < d; ++c)
+    mean_[c] = static_cast<float>(sum[c] / static_cast<double>(k));
+  view_.screen.mean = mean_.data();
 
-  std::fill(half_norm_.begin(), half_norm_.end(), std::numeric_limits<float>::infinity());
   std::vector<float> centred(k * d);
   double most = 0.0;
   for (std::size_t j = 0; j < k; ++j) {
@@ -57,23 +91,30 @@ std::vector<float> Codebook::centre() {
       centred[j * d + c] = value;
       square += static_cast<double>(value) * static_cast<double>(value);
     }
-    half_norm_[j] = static_cast<float>(square / 2.0);
     most = std::max(most, square);
   }
-  view_.screen.mean = mean_.data();
-  view_.screen.half_norm = half_norm_.data();
-  view_.screen.norm = std::max(norm_above(most), kLeastNorm);
+  norm_ = std::max(norm_above(most), kLeastNorm);
   return centred;
 }
 
 void Codebook::pack_floats(const std::vector<float>& centred) {
-  const std::size_t d = width(), panel = kernels_.float_panel;
-  floats_ = AlignedBuffer<float>(half_norm_.size() * d);
+  const std::size_t d = width(), panel = kernels_.float_panel, codes = view_.screen.codes;
+  floats_ = AlignedBuffer<float>(codes * d);
+  half_norm_ = AlignedBuffer<float>(codes);
+  std::fill(half_norm_.begin(), half_norm_.end(), std::numeric_limits<float>::infinity());
   for (std::size_t j = 0; j < size(); ++j) {
     float* to = floats_.data() + j / panel * panel * d + j % panel;
-    for (std::size_t c = 0; c < d; ++c) to[c * panel] = centred[j * d + c];
+    double square = 0.0;
+    for (std::size_t c = 0; c < d; ++c) {
+      const float value = centred[j * d + c];
+      to[c * panel] = value;
+      square += static_cast<double>(value) * static_cast<double>(value);
+    }
+    half_norm_[j] = static_cast<float>(square / 2.0);
   }
   view_.screen.floats = floats_.data();
+  view_.screen.half_norm = half_norm_.data();
+  view_.screen.error = float_error(d, norm_);
 }
 
 void Codebook::pack_bytes(const std::vector<float>& centred) {
@@ -82,7 +123,7 @@ void Codebook::pack_bytes(const std::vector<float>& centred) {
   for (const float value : centred) largest = std::max(largest, std::abs(value));
   const float scale = largest / 127.0f;
 
-  bytes_ = AlignedBuffer<std::int8_t>(half_norm_.size() * columns);
+  bytes_ = AlignedBuffer<std::int8_t>(view_.screen.codes * columns);
   double most = 0.0;
   for (std::size_t j = 0; j < size(); ++j) {
     std::int8_t* to = bytes_.data() + j / panel * panel * columns + j % panel * 4;
@@ -98,9 +139,10 @@ void Codebook::pack_bytes(const std::vector<float>& centred) {
     }
     most = std::max(most, square);
   }
-  view_.screen.bytes = bytes_.data();
-  view_.screen.byte_scale = scale;
-  view_.screen.residual = norm_above(most);
+  // Codes that bytes hold exactly must not divide by zero.
+  const float residual = std::max(norm_above(most), norm_ * 0x1p-12f);
+  view_.screen.by_bytes = {bytes_.data(), scale, norm_ / residual,
+                           byte_error(view_.screen.error, norm_, residual)};
 }
 
 NearestCodeResult Codebook::nearest(const float* x, std::size_t m,

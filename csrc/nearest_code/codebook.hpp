@@ -35,6 +35,7 @@ class Codebook {
   void pack_bytes(const std::vector<float>& centred);
 
   const NearestCodeKernels& kernels_;
+  float norm_ = 0.0f;  // at least that of every centred code
   AlignedBuffer<float> codes_, mean_, half_norm_, floats_;
   AlignedBuffer<std::int8_t> bytes_;
   CodebookView view_;

@@ -44,7 +44,8 @@ HWY_INLINE void exact_distances(const float* HWY_RESTRICT x, const float* const 
       hn::StoreU(sum[i][part], DoubleTag(), s + part * kDoubles);
     }
     for (std::size_t column = whole; column < d; ++column) {
-      const double difference = static_cast<double>(x[column]) - static_cast<double>(code[i][column]);
+      const double difference =
+          static_cast<double>(x[column]) - static_cast<double>(code[i][column]);
       s[column - whole] += difference * difference;
     }
     distance[i] = (s[0] + s[1]) + (s[2] + s[3]);

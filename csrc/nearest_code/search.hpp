@@ -5,7 +5,7 @@
 //   score[j]   = |c'[j]|^2 / 2 - x' . c'[j]        half of |x - c[j]|^2 - |x'|^2
 //   candidates = all j with score[j] <= best score + 2 bound
 //
-// where no score errs by more than `bound` (screen_simd.hpp has its proof). The nearest code is
+// where no score is wrong by more than `bound` (codebook.cpp has its proof). The nearest code is
 // therefore always a candidate. Most rows have one and are done; the others compare theirs by the
 // distance in nearest_code.hpp. So the screen decides the speed and never the result.
 //
@@ -17,28 +17,42 @@
 
 namespace lapa_edge {
 
-/// The widest codes that are screened; scratch for the rows of x lies on the stack.
+/// The widest codes that are screened: scratch for the rows of x lies on the stack.
 constexpr std::size_t kMaxScreenedWidth = 1024;
 
 /// Norms in this range keep every score far from overflow, and what underflows far below the bound.
 constexpr float kLeastNorm = 0x1p-50f, kLargestNorm = 0x1p50f;
 
-/// Columns in whole groups of four, as the eight-bit dot product takes them.
+/// Columns in whole groups of four, as the dot product of bytes takes them.
 constexpr std::size_t padded_columns(std::size_t d) noexcept {
   return (d + 3) / 4 * 4;
 }
 
+/// What the scores of a row can be wrong by, from one norm of the row.
+struct ErrorBound {
+  float constant, linear, quadratic;
+
+  constexpr float at(float norm) const { return constant + (linear + quadratic * norm) * norm; }
+};
+
+/// c' in bytes, c' = scale * byte + residual; of `x' = s * byte + r` its error bound takes
+///
+///   sqrt(ratio |r|^2 + |x'|^2 / ratio)        ratio = (most |c'|) / (most |residual|)
+struct ByteScreen {
+  const std::int8_t* bytes;  // [panels, padded columns / 4, byte_panel, 4]; null where not used
+  float scale, ratio;
+  ErrorBound error;
+};
+
 /// A centred codebook in panels of codes side by side, each of the table's width; filled up with
 /// zeros to whole panels.
 struct Screen {
-  std::size_t codes;         // filled up; 0 where there is no screen
-  const float* mean;         // [d, and zeros up to a whole vector]
-  const float* half_norm;    // [codes]: |c'|^2 / 2; infinite beyond the last code
-  const float* floats;       // [panels, d, float_panel]: c'
-  const std::int8_t* bytes;  // [panels, padded columns / 4, byte_panel, 4]: c' / byte_scale, or null
-  float byte_scale;
-  float norm;      // at least every |c'|
-  float residual;  // at least every |c' - byte_scale * bytes|
+  std::size_t codes;       // filled up; 0 where there is no screen
+  const float* mean;       // [d, and zeros up to a whole vector]
+  const float* half_norm;  // [codes]: |c'|^2 / 2; infinite beyond the last code
+  const float* floats;     // [panels, d, float_panel]: c'
+  ErrorBound error;        // of |x'|, raised to kLeastNorm and no more than kLargestNorm
+  ByteScreen by_bytes;
 };
 
 struct CodebookView {

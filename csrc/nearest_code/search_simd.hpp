@@ -1,11 +1,14 @@
 // The search for one instruction set: rows of x in tiles, each screened, its candidates compared.
 #pragma once
 
+#include "nearest_code/byte_tile_simd.hpp"
 #include "nearest_code/exact_simd.hpp"
-#include "nearest_code/screen_simd.hpp"
+#include "nearest_code/float_tile_simd.hpp"
 
 namespace lapa_edge {
 namespace {
+
+constexpr std::size_t kTileRows = 4;
 
 // Codes whose scores are kept at once, for each row of a tile.
 constexpr std::size_t kBlock = 1024;
@@ -21,58 +24,66 @@ struct Candidates {
   bool too_many() const { return count > kMost; }
 };
 
+// One bit a lane.
+HWY_INLINE std::uint64_t mask_bits(hn::Mask<FloatTag> mask) {
+#if HWY_TARGET == HWY_AVX3
+  return mask.raw;
+#else
+  static_assert(kLanes <= 8, "the mask is one byte");
+  std::uint8_t bits = 0;
+  hn::StoreMaskBits(FloatTag(), mask, &bits);
+  return bits;
+#endif
+}
+
 // Adds the codes whose score is not above the limit; `scores` [count] begin at code `first`.
-template <class Precision>
-HWY_INLINE void collect(const float* scores, std::size_t count, std::size_t first, Floats limit,
+template <class Tile>
+HWY_INLINE void collect(const float* scores, std::size_t count, std::size_t first, float limit,
                         Candidates& candidates) {
   const FloatTag tag;
-  for (std::size_t at = 0; at < count; at += Precision::kPanel) {
-    Floats least = hn::Load(tag, scores + at);
-    for (std::size_t v = 1; v < Precision::kVectors; ++v) {
-      least = hn::Min(least, hn::Load(tag, scores + at + v * kLanes));
-    }
-    if (hn::AllFalse(tag, hn::Le(least, limit))) continue;
-
-    for (std::size_t v = 0; v < Precision::kVectors; ++v) {
+  const Floats limits = hn::Set(tag, limit);
+  for (std::size_t at = 0; at < count; at += Tile::kPanel) {
+    std::uint64_t bits = 0;
+    for (std::size_t v = 0; v < Tile::kVectors; ++v) {
       const Floats score = hn::Load(tag, scores + at + v * kLanes);
-      std::uint64_t bits = 0;
-      hn::StoreMaskBits(tag, hn::Le(score, limit), reinterpret_cast<std::uint8_t*>(&bits));
-      for (; bits != 0; bits &= bits - 1) {
-        if (candidates.count >= Candidates::kMost) {
-          candidates.count = Candidates::kMost + 1;
-          return;
-        }
-        candidates.code[candidates.count++] = static_cast<std::int32_t>(
-            first + at + v * kLanes + static_cast<std::size_t>(__builtin_ctzll(bits)));
+      bits |= mask_bits(hn::Le(score, limits)) << (v * kLanes);
+    }
+    for (; bits != 0; bits &= bits - 1) {
+      if (candidates.count >= Candidates::kMost) {
+        candidates.count = Candidates::kMost + 1;
+        return;
       }
+      const std::size_t code = first + at + static_cast<std::size_t>(__builtin_ctzll(bits));
+      candidates.code[candidates.count++] = static_cast<std::int32_t>(code);
     }
   }
 }
 
-// Fills the candidates of each row; true where a row has too many.
-template <class Precision, std::size_t rows>
-HWY_INLINE bool screen_tile(const CodebookView& codebook, const Tile& tile,
-                            Candidates (&candidates)[rows]) {
-  static_assert(kBlock % Precision::kPanel == 0, "a block is whole panels");
+// Fills the candidates of each row of x; true where a row has too many.
+template <class Tile, std::size_t rows>
+bool screen_rows(const CodebookView& codebook, const float* x, Candidates (&candidates)[rows]) {
+  static_assert(kBlock % Tile::kPanel == 0, "a block is whole panels");
   const FloatTag tag;
-  const Screen& screen = codebook.screen;
+  const std::size_t codes = codebook.screen.codes;
+  Tile tile;
   // A vector more than a block, lest all rows meet in the same sets of the cache.
   alignas(64) float scores[rows][kBlock + kLanes];
   float best[rows];
   bool crowded = false;
+  tile.prepare(codebook, x);
   for (std::size_t row = 0; row < rows; ++row) {
     best[row] = __builtin_inff();
     candidates[row].count = 0;
   }
-  for (std::size_t first = 0; first < screen.codes; first += kBlock) {
-    const std::size_t count = screen.codes - first < kBlock ? screen.codes - first : kBlock;
+  for (std::size_t first = 0; first < codes; first += kBlock) {
+    const std::size_t count = codes - first < kBlock ? codes - first : kBlock;
     Floats least[rows];
     for (Floats& l : least) l = hn::Set(tag, __builtin_inff());
-    for (std::size_t at = 0; at < count; at += Precision::kPanel) {
-      Floats panel[rows][Precision::kVectors];
-      Precision::score(screen, codebook.d, first + at, tile, panel);
+    for (std::size_t at = 0; at < count; at += Tile::kPanel) {
+      Floats panel[rows][Tile::kVectors];
+      tile.score(codebook, first + at, panel);
       for (std::size_t row = 0; row < rows; ++row) {
-        for (std::size_t v = 0; v < Precision::kVectors; ++v) {
+        for (std::size_t v = 0; v < Tile::kVectors; ++v) {
           least[row] = hn::Min(least[row], panel[row][v]);
           hn::Store(panel[row][v], tag, scores[row] + at + v * kLanes);
         }
@@ -82,10 +93,10 @@ HWY_INLINE bool screen_tile(const CodebookView& codebook, const Tile& tile,
       const float here = hn::GetLane(hn::MinOfLanes(tag, least[row]));
       if (here < best[row]) best[row] = here;
       // A later block may lower the limit: what stands in the list by then is only rechecked.
-      const float limit = best[row] + 2.0f * Precision::bounds(tile)[row];
+      const float limit = best[row] + 2.0f * tile.bound[row];
       if (!(limit < __builtin_inff())) candidates[row].count = Candidates::kMost + 1;
       if (!candidates[row].too_many()) {
-        collect<Precision>(scores[row], count, first, hn::Set(tag, limit), candidates[row]);
+        collect<Tile>(scores[row], count, first, limit, candidates[row]);
       }
       crowded |= candidates[row].too_many();
     }
@@ -123,20 +134,15 @@ HWY_INLINE void narrow(const CodebookView& codebook, const float* x, Candidates&
 
 // The codes of `rows` rows of x; the first row that is not finite, `rows` if none.
 template <std::size_t rows>
-std::size_t search_tile(const CodebookView& codebook, const float* x, std::int32_t* codes) {
-  Tile tile;
-  tile.stride = (codebook.d + kLanes - 1) / kLanes * kLanes;
+std::size_t search_rows(const CodebookView& codebook, const float* x, std::int32_t* codes) {
   Candidates candidates[rows];
-  for (std::size_t row = 0; row < rows; ++row) {
-    prepare_row(codebook, x + row * codebook.d, row, tile);
-  }
 #if LAPA_EDGE_HAS_BYTES
-  const bool settled =
-      codebook.screen.bytes != nullptr && !screen_tile<ByBytes, rows>(codebook, tile, candidates);
+  const bool settled = codebook.screen.by_bytes.bytes != nullptr &&
+                       !screen_rows<ByteTile<rows>>(codebook, x, candidates);
 #else
   const bool settled = false;
 #endif
-  if (!settled) screen_tile<ByFloats, rows>(codebook, tile, candidates);
+  if (!settled) screen_rows<FloatTile<rows>>(codebook, x, candidates);
 
   for (std::size_t row = 0; row < rows; ++row, x += codebook.d) {
     Candidates& known = candidates[row];
@@ -164,21 +170,20 @@ std::size_t search(const CodebookView& codebook, const float* x, std::size_t m,
     return m;
   }
   for (; row + kTileRows <= m; row += kTileRows) {
-    const std::size_t found =
-        search_tile<kTileRows>(codebook, x + row * codebook.d, codes + row);
+    const std::size_t found = search_rows<kTileRows>(codebook, x + row * codebook.d, codes + row);
     if (found < kTileRows) return row + found;
   }
   for (; row < m; ++row) {
-    if (search_tile<1>(codebook, x + row * codebook.d, codes + row) == 0) return row;
+    if (search_rows<1>(codebook, x + row * codebook.d, codes + row) == 0) return row;
   }
   return m;
 }
 
 constexpr NearestCodeKernels nearest_code_kernels() {
 #if LAPA_EDGE_HAS_BYTES
-  return {ByFloats::kPanel, ByBytes::kPanel, kUnsignedBytes, search};
+  return {FloatTile<kTileRows>::kPanel, ByteTile<kTileRows>::kPanel, kUnsignedBytes, search};
 #else
-  return {ByFloats::kPanel, 0, false, search};
+  return {FloatTile<kTileRows>::kPanel, 0, false, search};
 #endif
 }
 

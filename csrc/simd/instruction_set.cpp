@@ -35,9 +35,9 @@ bool cpu_runs(InstructionSet set) noexcept {
              __builtin_cpu_supports("bmi2");
     case InstructionSet::avx512:
       return cpu_runs(InstructionSet::avx2) && __builtin_cpu_supports("avx512f") &&
-             __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") &&
-             __builtin_cpu_supports("avx512vbmi");
+             __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+             __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi");
 #elif defined(__aarch64__)
     case InstructionSet::neon:
       return true;

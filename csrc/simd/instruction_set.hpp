@@ -13,7 +13,7 @@ namespace lapa_edge {
 enum class InstructionSet {
   scalar,        // any CPU
   avx2,          // x86-64-v3: AVX2 and FMA
-  avx512,        // F, BW, DQ, VL, VNNI, VBMI: Ice Lake, Zen 4 and later
+  avx512,        // F, BW, CD, DQ, VL, VNNI, VBMI: Ice Lake, Zen 4 and later
   neon,          // any 64-bit ARM
   neon_dotprod,  // ARMv8.2 with dot products: Cortex-A76, Orin, Thor
 };

@@ -10,6 +10,13 @@
 #include <cstddef>
 #include <cstdint>
 
+// Newer Highway tells the NEON of CPUs with AES from that of CPUs without; here the two are one.
+#ifdef HWY_NEON_WITHOUT_AES
+#define LAPA_EDGE_NEON (HWY_TARGET == HWY_NEON || HWY_TARGET == HWY_NEON_WITHOUT_AES)
+#else
+#define LAPA_EDGE_NEON (HWY_TARGET == HWY_NEON)
+#endif
+
 namespace lapa_edge {
 namespace {
 
@@ -17,6 +24,8 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 using FloatTag = hn::ScalableTag<float>;
 using Floats = hn::Vec<FloatTag>;
+using IntTag = hn::ScalableTag<std::int32_t>;
+using Ints = hn::Vec<IntTag>;
 
 constexpr std::size_t kLanes = hn::MaxLanes(FloatTag());
 

@@ -1,4 +1,4 @@
-"""The nearest-code kernel against its reference, bit for bit, and against float64."""
+"""Quantizing against its reference, which is exact: not one code may differ, on any data."""
 
 import numpy as np
 import pytest
@@ -8,31 +8,143 @@ from hypothesis import strategies as st
 from lapa_edge import _native
 from lapa_edge.runtime import reference
 
-SIZES = st.tuples(st.integers(0, 40), st.integers(1, 70), st.integers(1, 37))  # m, k, d
+# m, k, d: on both sides of a tile of rows, of a panel of codes, and of where bytes begin to pay.
+SIZES = st.tuples(st.integers(0, 40), st.integers(1, 140), st.integers(1, 37))
 
 
-def draw(m, k, d, *, seed=0, mean=0.0, sigma=1.0):
-    """x [m, d] and a codebook [k, d] from one normal distribution."""
-    rng = np.random.default_rng(seed)
-    x = rng.normal(mean, sigma, (m, d)).astype(np.float32)
-    return x, rng.normal(mean, sigma, (k, d)).astype(np.float32)
+def normal(rng, m, k, d):
+    """One distribution for x and the codebook, around the origin."""
+    return rng.normal(size=(m, d)), rng.normal(size=(k, d))
 
 
-@given(sizes=SIZES, seed=st.integers(0, 2**32 - 1), mean=st.sampled_from([0.0, 1.0, 1000.0]))
-def test_codes_equal_the_reference_at_any_size(sizes, seed, mean):
-    x, codebook = draw(*sizes, seed=seed, mean=mean)
-    codes = _native.nearest_code(x, codebook)
-    assert codes.dtype == np.int32
-    np.testing.assert_array_equal(codes, reference.nearest_code(x, codebook))
+def far_from_the_origin(rng, m, k, d):
+    return rng.normal(100, 0.1, (m, d)), rng.normal(100, 0.1, (k, d))
 
 
+def very_far_from_the_origin(rng, m, k, d):
+    """Mean 1e4: float32 keeps few bits of what tells the codes apart, so many distances tie."""
+    return rng.normal(1e4, 0.01, (m, d)), rng.normal(1e4, 0.01, (k, d))
+
+
+def ties(rng, m, k, d):
+    return rng.integers(0, 2, (m, d)), rng.integers(0, 2, (k, d))
+
+
+def duplicates(rng, m, k, d):
+    return rng.normal(size=(m, d)), rng.normal(size=(3, d))[rng.integers(0, 3, k)]
+
+
+def near_duplicates(rng, m, k, d):
+    """Codes that differ in the last bits alone: every one is a candidate of any screen."""
+    return rng.normal(size=(m, d)), rng.normal(size=d) + 1e-7 * rng.normal(size=(k, d))
+
+
+def one_code(rng, m, k, d):
+    """A centred codebook of zeros."""
+    return rng.normal(size=(m, d)), np.repeat(rng.normal(size=(1, d)), k, axis=0)
+
+
+def heavy_tails(rng, m, k, d):
+    return rng.standard_cauchy((m, d)), rng.standard_cauchy((k, d)) ** 3
+
+
+def one_outlier(rng, m, k, d):
+    codebook = rng.normal(size=(k, d))
+    codebook[rng.integers(k)] *= 1e6
+    return rng.normal(size=(m, d)), codebook
+
+
+def far_rows(rng, m, k, d):
+    """Rows at every distance from the codebook, up to the edge of float32."""
+    return rng.normal(size=(m, d)) * 10.0 ** rng.uniform(-37, 37, (m, 1)), rng.normal(size=(k, d))
+
+
+def on_the_codes(rng, m, k, d):
+    codebook = rng.normal(size=(k, d))
+    return codebook[rng.integers(0, k, m)], codebook
+
+
+def on_the_mean(rng, m, k, d):
+    half = rng.normal(size=(k, d))
+    return np.zeros((m, d)), np.where(np.arange(k)[:, None] % 2, -np.roll(half, 1, axis=0), half)
+
+
+def between_two_codes(rng, m, k, d):
+    codebook = rng.normal(size=(k, d))
+    first, second = codebook[rng.integers(0, k, (2, m))]
+    return (first + second) / 2, codebook
+
+
+def denormals(rng, m, k, d):
+    return rng.normal(0, 1e-40, (m, d)), rng.normal(0, 1e-40, (k, d))
+
+
+def tiny(rng, m, k, d):
+    """Squares that vanish in float32."""
+    return rng.normal(0, 1e-25, (m, d)), rng.normal(0, 1e-25, (k, d))
+
+
+def small(rng, m, k, d):
+    """Norms about the least that are screened by bytes."""
+    scale = 10.0 ** rng.uniform(-18, -8)
+    return scale * rng.normal(size=(m, d)), scale * rng.normal(size=(k, d))
+
+
+def huge(rng, m, k, d):
+    """Squares, and some differences, that overflow in float32."""
+    return rng.uniform(-3e38, 3e38, (m, d)), rng.uniform(-3e38, 3e38, (k, d))
+
+
+DATA = [
+    normal,
+    far_from_the_origin,
+    very_far_from_the_origin,
+    ties,
+    duplicates,
+    near_duplicates,
+    one_code,
+    heavy_tails,
+    one_outlier,
+    far_rows,
+    on_the_codes,
+    on_the_mean,
+    between_two_codes,
+    denormals,
+    tiny,
+    small,
+    huge,
+]
+
+
+def draw(data, sizes, seed=0):
+    """x float32 [m, d] and a codebook float32 [k, d]."""
+    x, codebook = data(np.random.default_rng(seed), *sizes)
+    return x.astype(np.float32), codebook.astype(np.float32)
+
+
+def assert_no_code_differs(x, codebook):
+    expected = reference.nearest_code(x, codebook)
+    for codes in (_native.nearest_code(x, codebook), _native.Codebook(codebook).nearest(x)):
+        np.testing.assert_array_equal(codes, expected, strict=True)
+
+
+@pytest.mark.parametrize("data", DATA)
 @given(sizes=SIZES, seed=st.integers(0, 2**32 - 1))
-def test_codes_equal_the_reference_where_most_distances_tie(sizes, seed):
-    m, k, d = sizes
-    rng = np.random.default_rng(seed)
-    x, codebook = (rng.integers(0, 2, (rows, d)).astype(np.float32) for rows in (m, k))
-    codes = _native.nearest_code(x, codebook)
-    np.testing.assert_array_equal(codes, reference.nearest_code(x, codebook))
+def test_codes_equal_the_reference_at_any_size(data, sizes, seed):
+    assert_no_code_differs(*draw(data, sizes, seed))
+
+
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        pytest.param((9, 1100, 12), id="more codes than one block of scores"),
+        pytest.param((5, 70, 1024), id="the widest codes that are screened"),
+        pytest.param((5, 70, 1025), id="wider codes"),
+    ],
+)
+def test_codes_equal_the_reference_at_the_limits_of_the_screen(data, sizes):
+    assert_no_code_differs(*draw(data, sizes))
 
 
 def test_a_tie_goes_to_the_lowest_index():
@@ -40,53 +152,53 @@ def test_a_tie_goes_to_the_lowest_index():
     assert _native.nearest_code(np.zeros((1, 1), np.float32), codebook).tolist() == [1]
 
 
-def test_no_rows_give_no_codes():
-    codes = _native.nearest_code(np.empty((0, 5), np.float32), np.ones((3, 5), np.float32))
-    assert codes.shape == (0,)
-    assert codes.dtype == np.int32
-
-
 def test_a_codebook_far_from_the_origin_gives_no_wrong_code():
     """Mean 100, sigma 0.1: the expanded form |x|^2 - 2 x.c + |c|^2 fails here."""
-    x, codebook = draw(500, 64, 32, mean=100.0, sigma=0.1)
+    x, codebook = draw(far_from_the_origin, (500, 64, 32))
     exact = np.square(x.astype(np.float64)[:, None] - codebook.astype(np.float64)).sum(axis=-1)
-    codes = _native.nearest_code(x, codebook)
+    np.testing.assert_array_equal(_native.nearest_code(x, codebook), exact.argmin(axis=1))
 
-    # x - c is exact in float32 here (Sterbenz); what is left are d roundings of 2^-24 each, so
-    # two codes closer than 32 * 2^-23 in relative distance may change places, and no others.
-    slack = 32 * 2.0**-23
-    chosen = np.take_along_axis(exact, codes[:, None], axis=1)[:, 0]
-    assert np.all(chosen <= exact.min(axis=1) * (1 + slack))
-
-    near, far = x @ x.T, 2 * x @ codebook.T
-    expanded = np.diag(near)[:, None] - far + np.square(codebook).sum(axis=-1)
+    expanded = np.square(x).sum(axis=1)[:, None] - 2 * x @ codebook.T + np.square(codebook).sum(-1)
     assert np.mean(expanded.argmin(axis=1) != exact.argmin(axis=1)) > 0.01  # the case is hard
 
 
+def test_no_rows_give_no_codes():
+    x, codebook = draw(normal, (0, 3, 5))
+    for codes in (_native.nearest_code(x, codebook), _native.Codebook(codebook).nearest(x)):
+        assert codes.shape == (0,)
+        assert codes.dtype == np.int32
+
+
 def test_arrays_that_are_not_contiguous_are_read_right():
-    x, codebook = draw(12, 9, 10)
+    x, codebook = draw(normal, (12, 9, 10))
     expected = reference.nearest_code(x[::2, ::2], codebook[:, ::2])
+    packed = _native.Codebook(codebook[:, ::2])
+    np.testing.assert_array_equal(packed.nearest(x[::2, ::2]), expected)
     codes = _native.nearest_code(x[::2, ::2], np.asfortranarray(codebook[:, ::2]))
     np.testing.assert_array_equal(codes, expected)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_values_that_are_not_finite_are_refused_with_their_row(value):
-    x, codebook = draw(6, 4, 5)
-    x[3, 4] = value
-    with pytest.raises(ValueError, match=r"^x: expected finite values, got .* in row 3"):
-        _native.nearest_code(x, codebook)
-    x, codebook = draw(6, 4, 5)
-    codebook[2, 0] = value
-    with pytest.raises(ValueError, match=r"^codebook: expected finite values, got .* in row 2"):
-        _native.nearest_code(x, codebook)
+@pytest.mark.parametrize("k", [1, 8, 70])
+@pytest.mark.parametrize("d", [5, 1025])
+def test_values_that_are_not_finite_are_refused_with_their_row(value, k, d):
+    x, codebook = draw(normal, (30, k, d))
+    packed = _native.Codebook(codebook)
+    for row in (29, 3):  # in the rest of a tile, in a whole one
+        x[row, 4] = value
+        message = rf"^x: expected finite values, got NaN or infinity in row {row}$"
+        with pytest.raises(ValueError, match=message):
+            packed.nearest(x)
+        with pytest.raises(ValueError, match=message):
+            _native.nearest_code(x, codebook)
 
-
-def test_a_distance_beyond_float32_is_refused_with_its_row():
-    x, codebook = draw(3, 4, 5)
-    x[1] = 1e30
-    with pytest.raises(ValueError, match=r"row 1 at a distance beyond float32"):
+    x, codebook = draw(normal, (6, k, d))
+    codebook[k - 1, 0] = value
+    message = rf"^codebook: expected finite values, got NaN or infinity in row {k - 1}$"
+    with pytest.raises(ValueError, match=message):
         _native.nearest_code(x, codebook)
+    with pytest.raises(ValueError, match=message):
+        _native.Codebook(codebook)
 
 
 @pytest.mark.parametrize(
@@ -106,12 +218,12 @@ def test_wrong_shapes_are_refused_with_both_shapes(x_shape, codebook_shape, mess
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int32, ">f4"])
 def test_other_dtypes_are_refused_not_converted(dtype):
-    x, codebook = draw(2, 3, 4)
+    x, codebook = draw(normal, (2, 3, 4))
     with pytest.raises(ValueError, match=r"^x: expected float32 \[m, d\], got "):
         _native.nearest_code(x.astype(dtype), codebook)
 
 
 def test_an_unknown_device_is_refused():
-    x, codebook = draw(2, 3, 4)
+    x, codebook = draw(normal, (2, 3, 4))
     with pytest.raises(ValueError, match=r'^device: expected "cpu" or "cuda", got "tpu"'):
         _native.nearest_code(x, codebook, device="tpu")

@@ -2,7 +2,7 @@
 #include "nearest_code/search_simd.hpp"
 #include "simd/kernels.hpp"
 
-static_assert(HWY_TARGET == HWY_NEON);
+static_assert(LAPA_EDGE_NEON);
 
 namespace lapa_edge {
 

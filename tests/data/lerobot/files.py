@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from lapa_edge.data.source import Frame
 from lapa_edge.data.video import write_video
@@ -17,6 +18,9 @@ from lapa_edge.data.video import write_video
 LENGTHS = (6, 9, 4, 7)
 FPS = 10
 TOP, WRIST = "observation.images.top", "observation.images.wrist"
+VERSIONS = ("v2.1", "v3.0")
+BOTH = pytest.mark.parametrize("version", VERSIONS)
+HALF = 0.5  # one of four episodes may be damaged
 QUANTILES = ("q01", "q10", "q50", "q90", "q99")
 
 

@@ -1,25 +1,23 @@
+"""What a LeRobot dataset says, read: frames, steps, names, splits, cameras."""
+
 from __future__ import annotations
 
-import copy
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from lapa_edge.data.lerobot.reader import is_lerobot, read_lerobot
 from lapa_edge.errors import ConfigError, DataError
 
 from .files import (
+    BOTH,
     FPS,
     LENGTHS,
     TOP,
+    VERSIONS,
     WRIST,
     action,
     data_file,
@@ -27,15 +25,8 @@ from .files import (
     edit_table,
     frame,
     png,
-    read_table,
-    write_json,
     write_lerobot,
-    write_lines,
 )
-
-VERSIONS = ("v2.1", "v3.0")
-BOTH = pytest.mark.parametrize("version", VERSIONS)
-HALF = 0.5  # one of four episodes may be damaged
 
 
 @BOTH
@@ -167,242 +158,6 @@ def test_image_without_bytes_is_read_from_its_path(tmp_path: Path) -> None:
         edit_table(path, **{TOP: [rows[0], damaged, *rows[2:]]})
         with pytest.raises(DataError, match=problem):
             list(read_lerobot(root).episodes[0].video.read())
-
-
-@BOTH
-def test_image_column_that_is_missing_is_named(tmp_path: Path, version: str) -> None:
-    root = write_lerobot(tmp_path, version, {TOP: "image"})
-    for e in range(len(LENGTHS) if version == "v2.1" else 1):
-        edit_table(data_file(root, version, e), **{TOP: None})
-    with pytest.raises(DataError, match=f"columns {TOP} are missing"):
-        read_lerobot(root)
-
-
-@pytest.mark.parametrize(
-    ("version", "fix"),
-    [
-        ("v2.0", "convert_dataset_v20_to_v21"),
-        ("v1.6", "convert_dataset_v1_to_v2"),
-        ("v4.0", "newer lapa-edge"),
-    ],
-)
-def test_other_version_is_refused_with_the_way_out(tmp_path: Path, version: str, fix: str) -> None:
-    root = write_lerobot(tmp_path, "v2.1")
-    edit_json(root / "meta/info.json", codebase_version=version)
-    with pytest.raises(
-        DataError, match=rf"expected codebase_version v2.1 or v3.0, got {version}; .*{fix}"
-    ):
-        read_lerobot(root)
-
-
-def test_missing_video_of_one_episode_is_skipped_and_named(tmp_path: Path) -> None:
-    root = write_lerobot(tmp_path, "v2.1")
-    (root / f"videos/chunk-000/{TOP}/episode_000001.mp4").unlink()
-    dataset = read_lerobot(root, split="all", max_damaged=HALF)
-    assert [e.name[-1] for e in dataset.episodes] == ["0", "2", "3"]
-    assert len(dataset.skipped) == 1
-    assert "clip episode_000001: video" in dataset.skipped[0]
-    assert "no such file" in dataset.skipped[0]
-    with pytest.raises(DataError, match="1 of 4 clips are damaged, at most 10%"):
-        read_lerobot(root, split="all")
-
-
-@BOTH
-def test_cut_video_is_found_before_it_is_decoded(tmp_path: Path, version: str) -> None:
-    root = write_lerobot(tmp_path, version)
-    path = sorted((root / "videos").rglob("*.mp4"))[0]
-    path.write_bytes(path.read_bytes()[:700])
-    if version == "v3.0":  # all episodes lie in it
-        with pytest.raises(DataError, match=r"4 of 4 clips are damaged.*episode_000000: video"):
-            read_lerobot(root, split="all", max_damaged=1.0)
-    else:
-        skipped = read_lerobot(root, split="all", max_damaged=HALF).skipped
-        assert [line.split(":")[0] for line in skipped] == ["clip episode_000000"]
-
-
-def test_video_of_another_length_is_skipped_and_named(tmp_path: Path) -> None:
-    root = write_lerobot(tmp_path / "a", "v2.1")
-    folder = root / f"videos/chunk-000/{TOP}"
-    (folder / "episode_000002.mp4").write_bytes((folder / "episode_000000.mp4").read_bytes())
-    skipped = read_lerobot(root, split="all", max_damaged=HALF).skipped
-    assert "episode_000002.mp4: expected 4 frames, it holds 6" in skipped[0]
-    root = write_lerobot(tmp_path / "b", "v3.0")
-    ends = {f"videos/{TOP}/to_timestamp": [0.6, 1.5, 1.9, 2.7]}
-    edit_table(root / "meta/episodes/chunk-000/file-000.parquet", **ends)
-    skipped = read_lerobot(root, split="all", max_damaged=HALF).skipped
-    assert "expected 7 frames at 10 fps, its entry says 1.9 to 2.7 s" in skipped[0]
-
-
-@BOTH
-@pytest.mark.parametrize(
-    ("column", "row", "value", "problem"),
-    [
-        ("action", 2, [np.nan, 0.5], r"action: expected finite numbers, got \[nan.* in step 2"),
-        ("action", 2, [99.0, 0.5], r"action action_0 is 99 in step 2, outside -3"),
-        ("observation.state", 8, np.inf, r"state: expected finite numbers, got \[inf\] in step 8"),
-        ("frame_index", 3, 4, "expected frame_index 0 to 8 in order for episode 1"),
-        ("timestamp", 3, 0.2, "time_s must increase, got 0.2 then 0.2 at step 3"),
-        ("episode_index", 4, 12, "expected 9 rows of episode 1, got 8"),
-        ("task_index", 0, 7, "task_index 7 is not among the 2 tasks"),
-    ],
-)
-def test_episode_with_a_damaged_row_is_skipped_and_named(
-    tmp_path: Path, version: str, column: str, row: int, value: Any, problem: str
-) -> None:
-    root = write_lerobot(tmp_path, version)
-    path = data_file(root, version, 1)
-    values = read_table(path)[column].to_pylist()
-    values[row + (LENGTHS[0] if version == "v3.0" else 0)] = value
-    edit_table(path, **{column: values})
-    dataset = read_lerobot(root, split="all", max_damaged=HALF)
-    assert [e.name[-1] for e in dataset.episodes] == ["0", "2", "3"]
-    assert len(dataset.skipped) == 1
-    assert re.search(f"^clip episode_000001.*{problem}", dataset.skipped[0])
-    with pytest.raises(DataError, match="1 of 4 clips are damaged"):
-        read_lerobot(root, split="all")
-
-
-def test_episode_in_two_stretches_of_its_file_is_skipped_and_named(tmp_path: Path) -> None:
-    root = write_lerobot(tmp_path, "v3.0")
-    path = data_file(root, "v3.0", 0)
-    table = read_table(path)
-    last = LENGTHS[0] - 1
-    pq.write_table(pa.concat_tables([table.slice(0, last), table.slice(last + 1)]), path)
-    pq.write_table(pa.concat_tables([read_table(path), table.slice(last, 1)]), path)
-    dataset = read_lerobot(root, split="all", max_damaged=HALF)
-    assert len(dataset.episodes) == 3
-    assert "in order for episode 0, got another order" in dataset.skipped[0]
-
-
-@BOTH
-def test_wrong_number_of_rows_and_missing_columns_are_named(tmp_path: Path, version: str) -> None:
-    root = write_lerobot(tmp_path, version)
-    path = data_file(root, version, 1)
-    table = read_table(path)
-    pq.write_table(table.slice(0, table.num_rows - 1), path)
-    last, length = (1, 9) if version == "v2.1" else (3, 7)
-    with pytest.raises(
-        DataError, match=f"expected {length} rows of episode {last}, got {length - 1}"
-    ):
-        read_lerobot(root, split="all")
-    edit_table(path, action=None, timestamp=None)
-    with pytest.raises(DataError, match="columns timestamp, action are missing, it has "):
-        read_lerobot(root, split="all")
-    path.write_bytes(b"PAR1 no")
-    with pytest.raises(DataError, match=rf"{path.name}.*not a readable Parquet table"):
-        read_lerobot(root, split="all")
-    path.unlink()
-    with pytest.raises(DataError, match=rf"{path.name}: no such file"):
-        read_lerobot(root, split="all")
-
-
-@pytest.mark.parametrize(
-    ("changes", "problem"),
-    [
-        ({"fps": "ten"}, "Expected `float`, got `str`"),
-        ({"fps": 0}, "fps"),
-        ({"total_episodes": 5}, "info.json says 5 episodes, 4 are listed"),
-        ({"features": {"action": {"dtype": "float32"}}}, "missing required field `shape`"),
-        ({"features": {}}, "expected a video or image feature, got none"),
-        ({"data_path": "../{episode_index}"}, "leads out of the dataset"),
-        ({"data_path": "{episode.__class__}"}, "no such file"),
-        ({"data_path": "{nothing}"}, "expected episode_chunk, episode_index in braces"),
-        ({"video_path": None}, "video_path is missing"),
-    ],
-)
-def test_malformed_info_is_refused(tmp_path: Path, changes: dict[str, Any], problem: str) -> None:
-    root = write_lerobot(tmp_path, "v2.1")
-    edit_json(root / "meta/info.json", **changes)
-    with pytest.raises(DataError, match=problem):
-        read_lerobot(root)
-
-
-@BOTH
-def test_missing_files_of_meta_are_named(tmp_path: Path, version: str) -> None:
-    root = write_lerobot(tmp_path, version)
-    assert not is_lerobot(tmp_path / "elsewhere")
-    names = {"v2.1": ["tasks.jsonl", "episodes.jsonl"], "v3.0": ["tasks.parquet"]}[version]
-    for name in [*names, "info.json"]:
-        path = root / "meta" / name
-        kept = path.read_bytes()
-        path.unlink()
-        with pytest.raises(DataError, match=f"{name}: no such file"):
-            read_lerobot(root)
-        path.write_bytes(kept)
-    if version == "v3.0":
-        next(root.glob("meta/episodes/*/*")).unlink()
-        with pytest.raises(DataError, match="expected tables of episodes"):
-            read_lerobot(root)
-
-
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text(max_size=8)
-    | st.sampled_from(
-        ["v2.1", "v3.0", "video", "0:2", "\0", "\ud800", "../x", "{episode_index:09d}"]
-    ),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
-    ),
-    max_leaves=4,
-)
-
-
-@st.composite
-def changed(draw: st.DrawFn, content: Any) -> Any:
-    """The same JSON with one to three of its values replaced or taken away."""
-    content = copy.deepcopy(content)
-    for _ in range(draw(st.integers(1, 3))):
-        node, paths = content, []
-        while isinstance(node, dict | list) and node:
-            key = draw(
-                st.sampled_from(sorted(node) if isinstance(node, dict) else range(len(node)))
-            )
-            paths.append((node, key))
-            node = node[key]
-        if paths:
-            parent, key = draw(st.sampled_from(paths))
-            if draw(st.booleans()):
-                parent[key] = draw(JSON)
-            else:
-                del parent[key]
-    return content
-
-
-@pytest.fixture(scope="module", params=VERSIONS)
-def fuzzed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_lerobot(tmp_path_factory.mktemp("fuzz"), request.param)
-
-
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
-@given(data=st.data())
-def test_changed_manifest_never_ends_in_another_error(fuzzed: Path, data: st.DataObject) -> None:
-    names = ["info.json"]
-    names += ["episodes.jsonl", "tasks.jsonl", "episodes_stats.jsonl"] * (
-        fuzzed / "meta/tasks.jsonl"
-    ).exists() or ["stats.json"]
-    path = fuzzed / "meta" / data.draw(st.sampled_from(names))
-    kept = path.read_bytes()
-    try:
-        if path.suffix == ".jsonl":
-            lines = [json.loads(line) for line in kept.splitlines()]
-            write_lines(path, data.draw(changed(lines)))
-        elif data.draw(st.integers(0, 9)):
-            write_json(path, data.draw(changed(json.loads(kept))))
-        else:
-            at = data.draw(st.integers(0, len(kept)))
-            path.write_bytes(kept[:at] + data.draw(st.binary(max_size=4)) + kept[at + 1 :])
-        try:
-            dataset = read_lerobot(fuzzed, split="all", max_damaged=1.0)
-        except (DataError, ConfigError):
-            pass
-        else:
-            assert dataset.episodes
-    finally:
-        path.write_bytes(kept)
 
 
 @BOTH

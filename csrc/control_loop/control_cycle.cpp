@@ -1,0 +1,72 @@
+#include "control_loop/control_cycle.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace lapa_edge {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr Decision kNotRunning{Status::not_running, 0, 0, kNan, kNan};
+
+}  // namespace
+
+ControlCycle::ControlCycle(Controller controller)
+    : controller_(std::move(controller)),
+      latents_({std::vector<float>(spec().latent), kNan}),
+      states_({std::vector<float>(spec().state.mean.size()), kNan}),
+      commands_({controller_.stop_action(), kNotRunning, 0, kNan}),
+      first_action_(spec().stop.begin(), spec().stop.end()),
+      last_action_(first_action_),
+      action_(first_action_),
+      rehearsed_(first_action_) {}
+
+void ControlCycle::take_latent() noexcept {
+  if (!latents_.take()) return;
+  has_latent_ = true;
+  controller_.accept(latents_.front());
+}
+
+void ControlCycle::take_state() noexcept {
+  if (states_.take()) has_state_ = true;
+}
+
+void ControlCycle::rehearse(double now_s) noexcept {
+  controller_.decide(state(), last_action_.data(), now_s, rehearsed_.data());
+}
+
+Decision ControlCycle::act(double now_s) noexcept {
+  const Decision decision = controller_.decide(state(), last_action_.data(), now_s, action_.data());
+  std::swap(action_, last_action_);
+  ++tick_;
+  publish(last_action_.data(), decision, now_s);
+  by_status_[static_cast<std::size_t>(decision.status)].add(1);
+  return decision;
+}
+
+void ControlCycle::finish(double now_s) noexcept {
+  publish(controller_.stop_action().data(), kNotRunning, now_s);
+  // What was sent to this episode must not start the next one.
+  latents_.take();
+  states_.take();
+  has_latent_ = has_state_ = false;
+  controller_.forget();
+  std::copy(first_action_.begin(), first_action_.end(), last_action_.begin());
+  tick_ = 0;
+}
+
+void ControlCycle::clear_counts() noexcept {
+  for (Counter& count : by_status_) count.set(0);
+}
+
+void ControlCycle::publish(const float* action, const Decision& decision, double now_s) noexcept {
+  Command& command = commands_.back();
+  std::copy(action, action + command.action.size(), command.action.begin());
+  command.decision = decision;
+  command.tick = tick_;
+  command.ticked_at_s = now_s;
+  commands_.publish();
+}
+
+}  // namespace lapa_edge
