@@ -63,8 +63,8 @@ struct PlaneSink {
   __device__ void operator()(std::uint32_t index, const std::uint8_t (&pixel)[kChannels]) const {
 #pragma unroll
     for (std::size_t c = 0; c < kChannels; ++c) {
-      const float value = __fmaf_rn(static_cast<float>(pixel[c]), normalisation.scale[c],
-                                    normalisation.offset[c]);
+      const float value =
+          __fmaf_rn(static_cast<float>(pixel[c]), normalisation.scale[c], normalisation.offset[c]);
       store_value(value, planes + c * pixels + index);
     }
   }

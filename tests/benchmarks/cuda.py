@@ -165,7 +165,10 @@ def torch_heads(
         return dense("output", hidden)
 
     host = torch.from_numpy(x).pin_memory()
-    variants = {"torch, eager": through(network, host), "torch, CUDA graph": captured(network, host)}
+    variants = {
+        "torch, eager": through(network, host),
+        "torch, CUDA graph": captured(network, host),
+    }
     if flags.compile:
         compiled = torch.compile(network, mode="reduce-overhead")
         variants["torch, compiled"] = through(compiled, host)
