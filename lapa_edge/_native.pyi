@@ -121,7 +121,14 @@ class ActionHead:
             them. Inputs well beyond them saturate.
         prefix: how many leading inputs `bind_rest` caches.
         device: where the weights live and the head runs. "cuda" takes "f32", no prefix, and
-            ``in + 2 w`` up to 12288.
+            ``in + 2 w`` up to what the GPU's shared memory holds (56,000 on H200).
+        persistent: on "cuda", keep the kernel on the GPU between steps, weights in shared memory;
+            refused where they do not fit. It leaves for a moment every half second, since CUDA
+            frees memory and loads kernels only while nothing runs.
+        timeout_s: on "cuda", how long a step waits for the GPU: above 0, at most 60.
+
+    Raises:
+        RuntimeError: while it runs, the GPU did not answer in time, or CUDA failed.
     """
 
     def __init__(
@@ -132,6 +139,8 @@ class ActionHead:
         calibration: dict[str, NDArray[np.float32]] | None = None,
         prefix: int = 0,
         device: _Device = "cpu",
+        persistent: bool = False,
+        timeout_s: float = 0.1,
     ) -> None: ...
     @property
     def input_size(self) -> int: ...
@@ -194,7 +203,7 @@ class HeadStep:
         """
 
     def try_step(self) -> bool:
-        """`step` for loops: False where it would raise ValueError, and `status` says why."""
+        """`step` for loops: False where it would raise, and `status` says why."""
 
     def refresh(self) -> None:
         """Take the prefix as it stands now; needed before the first step of `bind_rest`.
@@ -207,7 +216,16 @@ class HeadStep:
         """`refresh` for loops: False where it would raise ValueError."""
 
     @property
-    def status(self) -> Literal["ok", "input_not_finite", "output_not_finite", "prefix_not_set"]:
+    def status(
+        self,
+    ) -> Literal[
+        "ok",
+        "input_not_finite",
+        "output_not_finite",
+        "prefix_not_set",
+        "device_silent",
+        "device_failed",
+    ]:
         """How the last call ended."""
 
 class ControlCommand:
@@ -361,3 +379,76 @@ def preprocess_frame(
     Returns:
         float32 [3, height, width].
     """
+
+def nv12_to_rgb(
+    image: NDArray[np.uint8],
+    *,
+    standard: Literal["bt601", "bt709"] = "bt601",
+    range: Literal["limited", "full"] = "limited",
+) -> NDArray[np.uint8]:
+    """NV12, as cameras and video decoders give it, to pixels.
+
+    Args:
+        image: uint8 [height * 3 / 2, width], height and width even: luma, then u and v in turns.
+        standard: which primaries; most cameras mean "bt601", most HD video "bt709".
+        range: "limited" where black is 16 and white 235, "full" where they are 0 and 255.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+
+class CudaPreprocessor:
+    """`preprocess_frame` on the GPU, bound to one size of frame and one of planes.
+
+    The same bits; "float16" planes are those rounded once more, to the nearest, ties to even. One
+    call at a time: a second thread gets a RuntimeError.
+
+    Args:
+        source_height, source_width: of the frames, 1 to 16384; even for "nv12".
+        height, width: of the planes, 1 to 16384.
+        mean, std: as `preprocess_frame` takes them.
+        pixels: "rgb" and "bgr" are uint8 [h, w, 3], "nv12" is uint8 [h * 3 / 2, w].
+        planes: dtype of the result [3, height, width]: red, green, blue.
+        standard, range: of "nv12", as `nv12_to_rgb` takes them.
+    """
+
+    def __init__(
+        self,
+        source_height: int,
+        source_width: int,
+        height: int,
+        width: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        *,
+        pixels: Literal["rgb", "bgr", "nv12"] = "rgb",
+        planes: Literal["float32", "float16"] = "float32",
+        standard: Literal["bt601", "bt709"] = "bt601",
+        range: Literal["limited", "full"] = "limited",
+    ) -> None: ...
+    def run(self, frame: NDArray[np.uint8]) -> NDArray[np.float32] | NDArray[np.float16]:
+        """One frame in host memory to planes in host memory."""
+
+    def bind(
+        self, frame: NDArray[np.uint8], planes: NDArray[np.float32] | NDArray[np.float16]
+    ) -> Callable[[], None]:
+        """A function that turns what ``frame`` holds by then into ``planes``, both contiguous."""
+
+    def enqueue(
+        self,
+        frame: int,
+        planes: int,
+        *,
+        pitch: int | None = None,
+        chroma: int | None = None,
+        stream: int = 0,
+    ) -> None:
+        """Between buffers on the GPU, for an engine that reads its input there; returns at once.
+
+        Args:
+            frame: address of the pixels, or of NV12's luma.
+            planes: address of the result.
+            pitch: bytes from one row to the next; by default rows follow without a gap.
+            chroma: address of NV12's chroma; by default behind the luma.
+            stream: a cudaStream_t; 0 is the default stream.
+        """

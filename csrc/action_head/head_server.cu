@@ -1,11 +1,10 @@
-#include "action_head/head_server.hpp"
-
 #include <chrono>
 #include <stdexcept>
 #include <vector>
 
-#include "action_head/team_choice.cuh"
+#include "action_head/head_server.hpp"
 #include "action_head/serve_kernels.cuh"
+#include "action_head/team_choice.cuh"
 #include "base/finite.hpp"
 #include "cuda/device_buffer.cuh"
 #include "cuda/host_memory.cuh"
@@ -83,7 +82,8 @@ struct HeadServer::State {
 
   void request(const float* x) noexcept {
     ++number;
-    for (std::size_t i = 0; i < input; ++i) write_shared(mailbox.request + i, word_of(x[i], number));
+    for (std::size_t i = 0; i < input; ++i)
+      write_shared(mailbox.request + i, word_of(x[i], number));
     owed = true;
   }
 

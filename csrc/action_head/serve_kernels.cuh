@@ -16,8 +16,8 @@ namespace lapa_edge::cuda {
 /// What a serving kernel works with. All memory is the device's or mapped.
 struct Service {
   TeamPlan plan;
-  const float* slices;      // [members, slice]
-  float* exchange;          // [vectors], zeros at first
+  const float* slices;  // [members, slice]
+  float* exchange;      // [vectors], zeros at first
   Mailbox mailbox;
   std::uint32_t* answered;  // the number of the last exchange
   long long cycles;         // how long to stay for more; 0: one exchange

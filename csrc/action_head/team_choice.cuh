@@ -63,20 +63,19 @@ inline TeamChoice choose_team(const HeadShape& shape, bool persistent) {
   }
   try_next(std::min(most, tiles), false, true);
   if (persistent && team.kernel == nullptr) {
-    throw std::invalid_argument(
-        "weights: expected what fits into the shared memory of " + std::to_string(most) +
-        " multiprocessors of " + std::to_string(shared_limit()) + " bytes, got " +
-        std::to_string(team_bytes(team.plan, true)) +
-        " bytes for each; pass persistent=False, or train a smaller head");
+    throw std::invalid_argument("weights: expected what fits into the shared memory of " +
+                                std::to_string(most) + " multiprocessors of " +
+                                std::to_string(shared_limit()) + " bytes, got " +
+                                std::to_string(team_bytes(team.plan, true)) +
+                                " bytes for each; pass persistent=False, or train a smaller head");
   }
   if (clusters) try_next(few, true, false);
   try_next(few, false, false);
   if (team.kernel == nullptr) {
-    throw std::invalid_argument("weights: expected input + 2 * width of about " +
-                                std::to_string(shared_limit() / sizeof(float)) +
-                                " at most on CUDA, got " +
-                                std::to_string(shape.input + 2 * shape.width) +
-                                "; pass device=\"cpu\"");
+    throw std::invalid_argument(
+        "weights: expected input + 2 * width of about " +
+        std::to_string(shared_limit() / sizeof(float)) + " at most on CUDA, got " +
+        std::to_string(shape.input + 2 * shape.width) + "; pass device=\"cpu\"");
   }
   return team;
 }

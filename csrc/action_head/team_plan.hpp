@@ -22,11 +22,11 @@
 
 namespace lapa_edge::cuda {
 
-constexpr std::uint32_t kTile = 8;                     // outputs of a warp
-constexpr std::uint32_t kReach = 4;                    // columns of one access, in one phase
-constexpr std::uint32_t kChunk = kReach * kPhases;     // columns of one access of all phases
-constexpr std::uint32_t kTileChunk = kTile * kChunk;   // floats a warp reads at once
-constexpr std::uint32_t kTeamThreads = 256;            // of one member
+constexpr std::uint32_t kTile = 8;                    // outputs of a warp
+constexpr std::uint32_t kReach = 4;                   // columns of one access, in one phase
+constexpr std::uint32_t kChunk = kReach * kPhases;    // columns of one access of all phases
+constexpr std::uint32_t kTileChunk = kTile * kChunk;  // floats a warp reads at once
+constexpr std::uint32_t kTeamThreads = 256;           // of one member
 
 LAPA_EDGE_HOST_DEVICE constexpr std::uint32_t whole(std::uint32_t count, std::uint32_t size) {
   return (count + size - 1) / size;
@@ -80,9 +80,7 @@ struct TeamPlan {
     return chunks_of(first.inputs) * kChunk;
   }
   LAPA_EDGE_HOST_DEVICE constexpr std::uint32_t h_at() const { return order_at() + kReach; }
-  LAPA_EDGE_HOST_DEVICE constexpr std::uint32_t r_at() const {
-    return h_at() + hidden_floats();
-  }
+  LAPA_EDGE_HOST_DEVICE constexpr std::uint32_t r_at() const { return h_at() + hidden_floats(); }
   LAPA_EDGE_HOST_DEVICE constexpr std::uint32_t vector_floats() const {
     return r_at() + hidden_floats();
   }

@@ -33,7 +33,8 @@ Value choose(const char* name, const std::string& given, const Word (&words)[kCo
 }
 
 YuvMatrix choose_matrix(const std::string& standard, const std::string& range) {
-  constexpr Word kStandards[] = {{"bt601", int(YuvStandard::bt601)}, {"bt709", int(YuvStandard::bt709)}};
+  constexpr Word kStandards[] = {{"bt601", int(YuvStandard::bt601)},
+                                 {"bt709", int(YuvStandard::bt709)}};
   constexpr Word kRanges[] = {{"limited", int(YuvRange::limited)}, {"full", int(YuvRange::full)}};
   return yuv_matrix(choose<YuvStandard>("standard", standard, kStandards),
                     choose<YuvRange>("range", range, kRanges));
@@ -63,8 +64,8 @@ Normalisation check_normalisation(const PerChannel& mean, const PerChannel& std)
 void check_frame(const py::array& image, FrameSize size, bool nv12) {
   const Side height = static_cast<Side>(size.height), width = static_cast<Side>(size.width);
   const Side rows = nv12 ? height * 3 / 2 : height;
-  const std::string expected = "uint8 [" + std::to_string(rows) + ", " + std::to_string(width) +
-                               (nv12 ? "]" : ", 3]");
+  const std::string expected =
+      "uint8 [" + std::to_string(rows) + ", " + std::to_string(width) + (nv12 ? "]" : ", 3]");
   if (!py::isinstance<py::array_t<std::uint8_t>>(image) || image.ndim() != (nv12 ? 2 : 3) ||
       image.shape(0) != rows || image.shape(1) != width || (!nv12 && image.shape(2) != 3)) {
     refuse("image", expected, describe(image));
@@ -209,13 +210,13 @@ void register_cuda_preprocess(py::module_& module) {
   module.def("nv12_to_rgb", &bound_nv12_to_rgb, py::arg("image"), py::kw_only(),
              py::arg("standard") = "bt601", py::arg("range") = "limited");
   py::class_<BoundCudaPreprocessor>(module, "CudaPreprocessor")
-      .def(py::init<Side, Side, Side, Side, const PerChannel&, const PerChannel&,
-                    const std::string&, const std::string&, const std::string&,
-                    const std::string&>(),
-           py::arg("source_height"), py::arg("source_width"), py::arg("height"), py::arg("width"),
-           py::arg("mean"), py::arg("std"), py::kw_only(), py::arg("pixels") = "rgb",
-           py::arg("planes") = "float32", py::arg("standard") = "bt601",
-           py::arg("range") = "limited")
+      .def(
+          py::init<Side, Side, Side, Side, const PerChannel&, const PerChannel&, const std::string&,
+                   const std::string&, const std::string&, const std::string&>(),
+          py::arg("source_height"), py::arg("source_width"), py::arg("height"), py::arg("width"),
+          py::arg("mean"), py::arg("std"), py::kw_only(), py::arg("pixels") = "rgb",
+          py::arg("planes") = "float32", py::arg("standard") = "bt601",
+          py::arg("range") = "limited")
       .def("run", &BoundCudaPreprocessor::run, py::arg("frame"))
       .def("bind", &bind, py::arg("frame"), py::arg("planes"))
       .def("enqueue", &BoundCudaPreprocessor::enqueue, py::arg("frame"), py::arg("planes"),

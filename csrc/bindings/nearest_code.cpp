@@ -152,8 +152,7 @@ void register_nearest_code(py::module_& module) {
   module.def("nearest_code", &bound_nearest_code, py::arg("x"), py::arg("codebook"), py::kw_only(),
              py::arg("device") = "cpu");
   py::class_<BoundCodebook>(module, "Codebook")
-      .def(py::init(&build_codebook), py::arg("codebook"), py::kw_only(),
-           py::arg("device") = "cpu")
+      .def(py::init(&build_codebook), py::arg("codebook"), py::kw_only(), py::arg("device") = "cpu")
       .def_property_readonly("size", &BoundCodebook::size)
       .def_property_readonly("width", &BoundCodebook::width)
       .def("nearest", &nearest, py::arg("x"))

@@ -79,8 +79,8 @@ void Preprocessor::enqueue(const DeviceFrame&, void*, void*) {}
 void resize_frame(const std::uint8_t*, FrameSize, FrameSize, std::uint8_t*) {
   require();
 }
-void preprocess_frame(const std::uint8_t*, FrameSize, FrameSize, ChannelOrder,
-                      const Normalisation&, float*) {
+void preprocess_frame(const std::uint8_t*, FrameSize, FrameSize, ChannelOrder, const Normalisation&,
+                      float*) {
   require();
 }
 

@@ -22,7 +22,8 @@ class Codebook {
   std::size_t size() const noexcept;
   std::size_t width() const noexcept;
 
-  /// Fills `nearest` [m] from `x` [m, d], both host memory. Throws std::runtime_error if CUDA fails.
+  /// Fills `nearest` [m] from `x` [m, d], both host memory. Throws std::runtime_error if CUDA
+  /// fails.
   NearestCodeResult nearest(const float* x, std::size_t m, std::int32_t* nearest) const;
 
   /// The same, and the vectors of those codes into `latents` [m, d]; not touched unless ok.

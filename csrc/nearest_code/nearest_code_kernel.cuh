@@ -137,12 +137,11 @@ __device__ inline Candidate first_of_block(Candidate mine, Candidate* scratch) {
 
 /// `x` [m, d] to `codes` [m]; four rows per block, whose warps share the panels.
 __global__ void __launch_bounds__(kSearchThreads)
-    nearest_code_kernel(CodebookOnDevice book, const float* x, std::size_t m,
-                        std::int32_t* codes) {
+    nearest_code_kernel(CodebookOnDevice book, const float* x, std::size_t m, std::int32_t* codes) {
   const std::size_t first_row = std::size_t{blockIdx.x} * kSearchRows;
   const float4* const rows = read_rows(book, x, first_row, m);
-  auto* const scratch = reinterpret_cast<Candidate*>(
-      dynamic_shared_floats() + std::size_t{kSearchRows} * book.chunks * 4);
+  auto* const scratch = reinterpret_cast<Candidate*>(dynamic_shared_floats() +
+                                                     std::size_t{kSearchRows} * book.chunks * 4);
   const unsigned warp = threadIdx.x / kWarpCodes, lane = threadIdx.x % kWarpCodes;
 
   // The two lowest S of this thread's codes, and whose the lowest is.

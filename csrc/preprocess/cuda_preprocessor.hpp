@@ -32,8 +32,8 @@ struct DeviceFrame {
   std::size_t pitch;           // of both
 };
 
-/// What preprocess_frame computes, the same bits; float16 is that rounded once more, to the nearest,
-/// ties to even. Buffers and work are bound at construction. One call at a time.
+/// What preprocess_frame computes, the same bits; float16 is that rounded once more, to the
+/// nearest, ties to even. Buffers and work are bound at construction. One call at a time.
 class Preprocessor {
  public:
   /// Throws std::runtime_error if CUDA fails, as the others do.
@@ -42,7 +42,8 @@ class Preprocessor {
   Preprocessor(Preprocessor&&) noexcept;
   ~Preprocessor();
 
-  /// Host memory to host memory: `frame` [frame_bytes] to `planes` [3, target.height, target.width].
+  /// Host memory to host memory: `frame` [frame_bytes] to `planes` [3, target.height,
+  /// target.width].
   void run(const std::uint8_t* frame, void* planes);
 
   /// The same between buffers on the GPU, queued on `stream`, a cudaStream_t; returns at once.
@@ -52,5 +53,11 @@ class Preprocessor {
   struct Device;
   std::unique_ptr<Device> device_;
 };
+
+/// What FrameResizer computes, the same bits; copies to the device and back.
+void resize_frame(const std::uint8_t* frame, FrameSize source, FrameSize target,
+                  std::uint8_t* resized);
+void preprocess_frame(const std::uint8_t* frame, FrameSize source, FrameSize target,
+                      ChannelOrder order, const Normalisation& normalisation, float* planes);
 
 }  // namespace lapa_edge::cuda

@@ -1,7 +1,8 @@
 // NV12, as cameras and video decoders give it, to red, green and blue.
 //
-// A frame is its luma, uint8 [height, width], then its chroma, uint8 [height / 2, width / 2, 2]: u and
-// v of each square of four pixels, which all four take as it is. In 16-bit fixed point, halves up:
+// A frame is its luma, uint8 [height, width], then its chroma, uint8 [height / 2, width / 2, 2]: u
+// and v of each square of four pixels, which all four take as it is. In 16-bit fixed point, halves
+// up:
 //
 //   red   = luma (y - black) + red_v (v - 128)
 //   green = luma (y - black) - green_u (u - 128) - green_v (v - 128)

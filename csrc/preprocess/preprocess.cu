@@ -1,5 +1,3 @@
-#include "preprocess/preprocess.hpp"
-
 #include <cstring>
 #include <memory>
 
@@ -7,6 +5,7 @@
 #include "cuda/host_memory.cuh"
 #include "cuda/stream.cuh"
 #include "preprocess/cuda_preprocessor.hpp"
+#include "preprocess/preprocess.hpp"
 #include "preprocess/preprocess_kernel.cuh"
 
 namespace lapa_edge::cuda {
@@ -131,7 +130,8 @@ Preprocessor::Preprocessor(Preprocessor&&) noexcept = default;
 Preprocessor::~Preprocessor() = default;
 
 void Preprocessor::run(const std::uint8_t* frame, void* planes) {
-  if (device_->transfer == nullptr) device_->transfer = std::make_unique<Device::Transfer>(*device_);
+  if (device_->transfer == nullptr)
+    device_->transfer = std::make_unique<Device::Transfer>(*device_);
   Device::Transfer& transfer = *device_->transfer;
   std::memcpy(transfer.frame.host(), frame, transfer.frame.count());
   check(transfer.graph.launch(transfer.stream), "launch preprocess_frame");

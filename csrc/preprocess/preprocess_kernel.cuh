@@ -63,8 +63,9 @@ struct PlaneSink {
   __device__ void operator()(std::uint32_t index, const std::uint8_t (&pixel)[kChannels]) const {
 #pragma unroll
     for (std::size_t c = 0; c < kChannels; ++c) {
-      const float scaled = __fmul_rn(static_cast<float>(pixel[c]), normalisation.scale[c]);
-      store_value(__fadd_rn(scaled, normalisation.offset[c]), planes + c * pixels + index);
+      const float value =
+          __fmaf_rn(static_cast<float>(pixel[c]), normalisation.scale[c], normalisation.offset[c]);
+      store_value(value, planes + c * pixels + index);
     }
   }
 };

@@ -11,8 +11,8 @@ import time
 
 import numpy as np
 import pytest
-
 from heads import build_weights, draw_input
+
 from lapa_edge import _native
 
 CUDA = _native.cuda_available()
@@ -38,9 +38,7 @@ def pixels(*shape, seed=0):
 
 
 def cuda_head(weights, *, persistent=False):
-    return _native.ActionHead(
-        weights, device="cuda", persistent=persistent, timeout_s=PATIENCE_S
-    )
+    return _native.ActionHead(weights, device="cuda", persistent=persistent, timeout_s=PATIENCE_S)
 
 
 # Without a GPU.
@@ -228,7 +226,9 @@ def test_codes_on_cuda_equal_the_cpu(m, k, d):
 )
 def test_codes_on_cuda_are_right_where_float32_cannot_tell(scale, shift):
     """Far from the origin, below the normal range, beyond float32's squares, all but equal."""
-    x, codebook = (normal(*shape, seed=s) * scale + shift for s, shape in [(0, (40, 12)), (1, (70, 12))])
+    x, codebook = (
+        normal(*shape, seed=s) * scale + shift for s, shape in [(0, (40, 12)), (1, (70, 12))]
+    )
     x, codebook = x.astype(np.float32), codebook.astype(np.float32)
     codes = _native.nearest_code(x, codebook, device="cuda")
     np.testing.assert_array_equal(codes, _native.nearest_code(x, codebook))
@@ -261,11 +261,11 @@ def test_a_codebook_on_cuda_serves_many_lookups():
 def test_codes_on_cuda_refuse_what_the_cpu_refuses():
     x, codebook = normal(5, 6), normal(4, 6)
     x[3, 2] = np.nan
-    with pytest.raises(ValueError, match="^x: .*row 3"):
+    with pytest.raises(ValueError, match=r"^x: .*row 3"):
         _native.nearest_code(x, codebook, device="cuda")
-    with pytest.raises(ValueError, match="^x: .*row 3"):
+    with pytest.raises(ValueError, match=r"^x: .*row 3"):
         _native.Codebook(codebook, device="cuda").nearest(x)
-    with pytest.raises(ValueError, match="^codebook: .*row 3"):
+    with pytest.raises(ValueError, match=r"^codebook: .*row 3"):
         _native.Codebook(x, device="cuda")
 
 
@@ -287,9 +287,7 @@ def test_preprocessing_on_cuda_equals_the_cpu(source):
 @pytest.mark.parametrize("planes", ["float32", "float16"])
 @pytest.mark.parametrize("order", ["rgb", "bgr", "nv12"])
 def test_a_preprocessor_takes_what_cameras_give(order, planes):
-    preprocessor = _native.CudaPreprocessor(
-        48, 64, 22, 24, MEAN, STD, pixels=order, planes=planes
-    )
+    preprocessor = _native.CudaPreprocessor(48, 64, 22, 24, MEAN, STD, pixels=order, planes=planes)
     image = np.empty((72, 64) if order == "nv12" else (48, 64, 3), np.uint8)
     out = np.empty((3, 22, 24), planes)
     step = preprocessor.bind(image, out)
@@ -326,7 +324,9 @@ def test_a_preprocessor_refuses_what_it_cannot_do(arguments, message):
 @needs_gpu
 def test_a_preprocessor_refuses_other_frames_and_planes():
     preprocessor = _native.CudaPreprocessor(4, 6, 2, 2, MEAN, STD)
-    with pytest.raises(ValueError, match=r"^image: expected uint8 \[4, 6, 3\], got uint8 \[6, 4, 3\]"):
+    with pytest.raises(
+        ValueError, match=r"^image: expected uint8 \[4, 6, 3\], got uint8 \[6, 4, 3\]"
+    ):
         preprocessor.run(pixels(6, 4, 3))
     with pytest.raises(ValueError, match=r"^planes: expected float32 \[3, 2, 2\], got float16"):
         preprocessor.bind(pixels(4, 6, 3), np.empty((3, 2, 2), np.float16))

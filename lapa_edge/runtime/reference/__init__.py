@@ -10,4 +10,11 @@ from lapa_edge.runtime.reference.nearest_code import nearest_code
 from lapa_edge.runtime.reference.nv12 import nv12_to_rgb
 from lapa_edge.runtime.reference.preprocess import preprocess_frame, resize_frame
 
-__all__ = ["ActionHead", "fused_multiply_add", "nearest_code", "nv12_to_rgb", "preprocess_frame", "resize_frame"]
+__all__ = [
+    "ActionHead",
+    "fused_multiply_add",
+    "nearest_code",
+    "nv12_to_rgb",
+    "preprocess_frame",
+    "resize_frame",
+]
