@@ -19,7 +19,8 @@ from lapa_edge.cli.command import run_command
 DESCRIPTION = """Measure the kernels against their alternatives and against this machine's floors.
 
 One process, one thread, interleaved rounds; every candidate's result is compared before anything
-is timed. Prints the tables; a missed target is shown as such and is no error. About three minutes."""
+is timed. Prints the tables; a missed target is shown as such and is no error. About three
+minutes."""
 
 # Read by the libraries when they are loaded.
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")}
@@ -60,7 +61,8 @@ def benchmark(flags: BenchFlags) -> None:
     from bench.progress import show_progress
     from bench.report import write_report
     from bench.suite import Settings, run_suite
-    from bench.tables import draw_tables
+    from bench.tables import draw_report
+
     from lapa_edge import _native
 
     if flags.instruction_set:
@@ -74,7 +76,7 @@ def benchmark(flags: BenchFlags) -> None:
     )
     with show_progress(settings.rounds) as (on_step, on_round):
         report = run_suite(settings, on_step, on_round)
-    print(draw_tables([report]))
+    print(draw_report(report))
     if flags.json:
         write_report(report, flags.json)
 

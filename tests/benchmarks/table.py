@@ -1,21 +1,23 @@
-"""Draw what kernels.py measured: Markdown to stdout, a picture to a file, both into the docs.
+"""Draw what kernels.py and control_loop.py measured: Markdown and a picture.
 
-    python tests/benchmarks/table.py kernels.json --png kernels.png
-    python tests/benchmarks/table.py kernels.json --update docs/kernels.md
+python tests/benchmarks/table.py kernels.json
+python tests/benchmarks/table.py kernels.json loop.json --update docs/kernels.md
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 import tyro
 
 from lapa_edge.cli.command import run_command
 from lapa_edge.errors import ConfigError
 
-DESCRIPTION = """Draw the tables of one or more benchmark reports, and a picture of the first."""
+DESCRIPTION = """Draw the tables of one or more benchmark reports, and a picture."""
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
@@ -27,7 +29,7 @@ class TableFlags:
     reports: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """JSON files, as the benchmarks write them; drawn one after another."""
     png: Path | None = None
-    """Also draw the first report's claims and read bandwidth here."""
+    """Also draw the claims and the read bandwidth of the first kernels.py report here."""
     update: Path | None = None
     """Put the tables between the two marker comments of this Markdown file, not on stdout."""
 
@@ -39,19 +41,49 @@ def main() -> int:
 
 def draw(flags: TableFlags) -> None:
     """Read, draw, write."""
-    from bench.report import read_reports
-    from bench.tables import draw_tables
+    from bench.loop_table import LoopReport, draw_loop
+    from bench.report import Report
+    from bench.tables import draw_report
 
-    reports = read_reports(flags.reports)
-    tables = draw_tables(reports)
+    parts, kernels = [], []
+    for path in flags.reports:
+        report = read_report(path, Report, LoopReport)
+        if isinstance(report, Report):
+            kernels.append(report)
+        parts.append(draw_report(report) if isinstance(report, Report) else draw_loop(report))
+    tables = "\n\n".join(parts)
     if flags.update:
+        if flags.png:
+            where = os.path.relpath(flags.png, flags.update.parent)
+            tables += (
+                f"\n\n![Ratios to the alternatives and to the floors; read bandwidth]({where})"
+            )
         flags.update.write_text(replace_measured(flags.update.read_text(), tables))
     else:
         print(tables)
     if flags.png:
         from bench.plot import draw_plot
 
-        draw_plot(reports[0], flags.png)
+        if not kernels:
+            raise ConfigError("--png", "expected a report of kernels.py among the files")
+        draw_plot(kernels[0], flags.png)
+
+
+def read_report(path: Path, *kinds: Any) -> Any:
+    """The file as the first of `kinds` whose fields it has.
+
+    Raises:
+        ConfigError: it is none of them.
+    """
+    problem = ""
+    for kind in kinds:
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=kind)
+        except msgspec.DecodeError as error:
+            problem = problem or str(error)
+    raise ConfigError(
+        f"report {path}", problem, "expected what kernels.py or control_loop.py wrote"
+    )
 
 
 def replace_measured(text: str, tables: str) -> str:

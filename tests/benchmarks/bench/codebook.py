@@ -13,7 +13,7 @@ from bench.native import bind_codebook
 from bench.probe import Probe
 from bench.tables import show_count
 from bench.targets import CodebookTarget, TokensTarget
-from lapa_edge.runtime.reference.arrays import Float32, Int32
+from lapa_edge.runtime.reference.arrays import Float32
 
 OURS, PEERS = "native", ("numpy", "torch.cdist", "faiss")
 
@@ -21,11 +21,11 @@ OURS, PEERS = "native", ("numpy", "torch.cdist", "faiss")
 def build_codebook_contest(
     target: CodebookTarget, probe: Probe, rng: np.random.Generator
 ) -> Contest:
-    """The codes of many vectors."""
+    """The codes of many vectors; ours also writes the latents, the others do not."""
     x, codebook = draw(target, rng)
     contest = Contest("code", target.title, build_error(x, codebook))
-    codes = np.zeros(target.n, np.int32)
-    contest.add_ours(OURS, bind_codebook(codebook, x, codes), codes, "codes")
+    codes, latents = np.zeros(target.n, np.int32), np.zeros_like(x)
+    contest.add_ours(OURS, bind_codebook(codebook, x, codes, latents), codes, "codes")
     add_peers(contest, x, codebook)
     products = target.n * target.k * target.d
     floor = f"{show_count(products)} multiply-adds"
@@ -50,7 +50,7 @@ def add_peers(contest: Contest, x: Float32, codebook: Float32, *, gather: bool =
     n, d = x.shape
     latents = np.empty((n, d), np.float32)
 
-    def take(codes: Int32) -> Int32:
+    def take(codes: Result) -> Result:
         if gather:
             np.take(codebook, codes, axis=0, out=latents, mode="clip")
         return codes
@@ -58,7 +58,7 @@ def add_peers(contest: Contest, x: Float32, codebook: Float32, *, gather: bool =
     doubled, norms = np.ascontiguousarray(-2 * codebook.T), (codebook**2).sum(axis=1)
     distances = np.empty((n, len(codebook)), np.float32)
 
-    def by_numpy() -> Int32:
+    def by_numpy() -> Result:
         np.matmul(x, doubled, out=distances)
         np.add(distances, norms, out=distances)
         return take(distances.argmin(axis=1))
@@ -73,7 +73,7 @@ def add_peers(contest: Contest, x: Float32, codebook: Float32, *, gather: bool =
     index.add(codebook)
     nearest, labels = np.empty((n, 1), np.float32), np.empty((n, 1), np.int64)
 
-    def by_faiss() -> Int32:
+    def by_faiss() -> Result:
         index.search(x, 1, D=nearest, I=labels)
         return take(labels[:, 0])
 

@@ -8,6 +8,7 @@ import numpy as np
 from bench.contest import Claim, Contest, Result
 from bench.native import bind_preprocessor
 from bench.probe import Probe
+from bench.tables import show_size
 from bench.targets import FrameTarget
 from lapa_edge.runtime.reference import resize_frame
 from lapa_edge.runtime.reference.arrays import UInt8
@@ -22,7 +23,8 @@ def build_frame_contest(
 ) -> Contest:
     """Ours antialiases and normalises; of the alternatives, those named so do."""
     frame = draw_frame(target.source, rng)
-    exact = resize_frame(frame, *target.target).transpose(2, 0, 1).astype(np.float32)
+    resized = resize_frame(frame, *target.target)
+    exact = resized.transpose(2, 0, 1).astype(np.float32, order="C")  # grey levels
 
     def error(planes: Result) -> float:
         levels = planes if planes.dtype == np.uint8 else (planes * HALF + HALF) * FULL
@@ -33,7 +35,7 @@ def build_frame_contest(
     step = bind_preprocessor(frame, planes, (HALF,) * 3, (HALF,) * 3)
     contest.add_ours(OURS, step, planes, "same_filter")
     add_opencv(contest, frame, target.target)
-    floor = f"read {frame.nbytes / 1e3:.0f} KB, write {planes.nbytes / 1e3:.0f} KB"
+    floor = f"read {show_size(frame.nbytes)}, write {show_size(planes.nbytes)}"
     contest.add_floor(floor, probe.move(frame.nbytes, planes.nbytes, target.target[0]))
     claim = Claim(OURS, (NAMED,), floor, target.must(instruction_set), target.aim)
     contest.claims.append(claim)
@@ -45,7 +47,10 @@ def add_opencv(contest: Contest, frame: UInt8, size: tuple[int, int]) -> None:
     height, width = size
     scale, shift = 1 / (FULL * HALF), -1.0  # (v / 255 - 0.5) / 0.5
     small = np.empty((height, width, 3), np.uint8)
-    bytes_, floats = np.empty((3, height, width), np.uint8), np.empty((3, height, width), np.float32)
+    bytes_, floats = (
+        np.empty((3, height, width), np.uint8),
+        np.empty((3, height, width), np.float32),
+    )
 
     def resize_split(interpolation: int = cv2.INTER_LINEAR) -> None:
         cv2.resize(frame, (width, height), small, interpolation=interpolation)
@@ -72,4 +77,4 @@ def add_opencv(contest: Contest, frame: UInt8, size: tuple[int, int]) -> None:
 def draw_frame(size: tuple[int, int], rng: np.random.Generator) -> UInt8:
     """A smooth picture, where filters differ little: uint8 [h, w, 3]."""
     coarse = rng.integers(0, 256, (7, 9, 3), np.uint8)
-    return cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC)
+    return np.asarray(cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC), np.uint8)

@@ -9,6 +9,7 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -22,11 +23,11 @@ OPSET, IR_VERSION = 17, 9
 
 def build_onnx_head(weights: Mapping[str, Float32]) -> onnx.ModelProto:
     """The graph ``x`` [1, inputs] to ``y`` [1, outputs]."""
-    nodes = []
+    nodes: list[onnx.NodeProto] = []
     width, inputs = weights["input.weight"].shape
     outputs = len(weights["output.weight"])
 
-    def add(operation: str, *inputs: str, **attributes: int) -> str:
+    def add(operation: str, *inputs: str, **attributes: Any) -> str:
         output = "y" if inputs[1:2] == ("output.weight",) else f"{operation}_{len(nodes)}"
         nodes.append(helper.make_node(operation, inputs, [output], **attributes))
         return output
@@ -100,9 +101,7 @@ def bind_onnx(model: onnx.ModelProto, x: Float32, y: Float32) -> Callable[[], ob
     return lambda: session.run_with_iobinding(binding)
 
 
-def _through_files(
-    model: onnx.ModelProto, change: Callable[[Path, Path], None]
-) -> onnx.ModelProto:
+def _through_files(model: onnx.ModelProto, change: Callable[[Path, Path], None]) -> onnx.ModelProto:
     logging.getLogger().setLevel(logging.ERROR)  # it recommends a step that changes nothing here
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "head.onnx", Path(folder) / "int8.onnx"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -25,7 +26,7 @@ def draw_plot(report: Report, path: Path) -> None:
     """Writes a PNG."""
     verdicts = report.verdicts
     body_inch = 0.9 + ROW_INCH * len(verdicts)
-    style = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+    style: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
     with mpl.rc_context(style):
         figure = Figure(figsize=(12, body_inch + FOOT_INCH), layout="constrained")
         grid = figure.add_gridspec(2, 2, height_ratios=(body_inch, FOOT_INCH))

@@ -13,7 +13,7 @@ REFRESH_S = 0.5
 
 @contextmanager
 def show_progress(rounds: int) -> Iterator[tuple[Callable[[str], None], Callable[[int], None]]]:
-    """Gives `on_step` and `on_round`; the bar is redrawn between two rounds and at no other time."""
+    """Gives `on_step` and `on_round`; the bar is redrawn when they are called, at no other time."""
     bar = progress_bar()
     bar.live.auto_refresh = False  # else its thread takes the interpreter from what is timed
     task = bar.add_task("", total=rounds)

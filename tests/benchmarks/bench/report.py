@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -172,7 +171,7 @@ def read_commit() -> str:
 
 
 def read_caches() -> dict[str, int]:
-    """Bytes of the first core's data caches by name, as Linux tells them; a guest may be told less."""
+    """Bytes of the first core's data caches by name, as Linux tells them."""
     caches = {}
     for cache in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
         if (cache / "type").read_text().strip() != "Instruction":
@@ -184,8 +183,3 @@ def read_caches() -> dict[str, int]:
 def write_report(report: Report, path: Path) -> None:
     """Indented, to be read by people too."""
     path.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
-
-
-def read_reports(paths: Sequence[Path]) -> list[Report]:
-    """Checked against the fields above."""
-    return [msgspec.json.decode(path.read_bytes(), type=Report) for path in paths]

@@ -17,8 +17,14 @@ from numpy.typing import NDArray
 from bench.contest import Claim, Contest, check_parity
 from bench.probe import Probe
 from bench.report import (
-    Report, Spread, Timing, Verdict, peer_versions, read_caches, read_commit, spread_of,
-)  # fmt: skip
+    Report,
+    Timing,
+    Verdict,
+    peer_versions,
+    read_caches,
+    read_commit,
+    spread_of,
+)
 from bench.rounds import measure_rounds, plan_block, repeated
 from bench.targets import CODEBOOKS, FRAME, HEADS, TOKENS
 from lapa_edge import _native
@@ -97,7 +103,7 @@ def build_contests(
     if "head" in settings.groups:
         from bench.head import build_head_contest
 
-        contests += [build_head_contest(t, probe, rng, compiled=settings.compiled) for t in HEADS if not t.gated]
+        contests += [build_head_contest(t, probe, rng, compiled=settings.compiled) for t in HEADS]
     if "code" in settings.groups:
         from bench.codebook import build_codebook_contest, build_tokens_contest
 

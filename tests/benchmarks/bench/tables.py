@@ -1,4 +1,4 @@
-"""Reports as Markdown: claims, the machine, every candidate."""
+"""A report as Markdown: claims, the machine, every candidate."""
 
 from __future__ import annotations
 
@@ -9,18 +9,14 @@ from bench.report import Gauges, Report, Spread, Timing, Verdict
 KILO = 1 << 10
 
 
-def draw_tables(reports: Sequence[Report]) -> str:
-    """Every report's tables, one report after another."""
-    return "\n\n".join(part for report in reports for part in _draw_report(report))
-
-
-def _draw_report(report: Report) -> list[str]:
+def draw_report(report: Report) -> str:
+    """All its tables."""
     parts = [_describe(report), _draw_verdicts(report.verdicts)]
     if report.gauges:
         parts.append(_draw_gauges(report.gauges, report))
     if report.timings:
         parts.append(_draw_timings(report.timings))
-    return parts
+    return "\n\n".join(parts)
 
 
 def _describe(report: Report) -> str:
@@ -50,9 +46,9 @@ def _draw_verdicts(verdicts: Sequence[Verdict]) -> str:
         aim = _at_most(v.aim) or _at_most(v.aim_us, " µs")
         rows.append([
             v.subject, v.kernel, f"**{show_us(v.us.p50)}**",
-            _with_us(v.peer, v.peer_us), _show_ratio(v.ratio), must + _mark(v.met_must),
+            _with_us(v.peer, v.peer_us), _show_ratio(v.ratio), must + mark(v.met_must),
             f"{v.rival}, {v.rival_ratio.p50:.2f}" if v.rival_ratio and v.rival != v.peer else "",
-            _with_us(v.floor, v.floor_us), _show_ratio(v.distance), aim + _mark(v.met_aim),
+            _with_us(v.floor, v.floor_us), _show_ratio(v.distance), aim + mark(v.met_aim),
         ])  # fmt: skip
     left = ("what", "kernel", "alternative", "fastest other", "floor")
     return draw_table(header, rows, left)
@@ -94,6 +90,11 @@ def draw_table(
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def mark(met: bool | None) -> str:
+    """A word behind a target."""
+    return {None: "", True: " met", False: " **missed**"}[met]
+
+
 def show_us(us: float) -> str:
     """Three digits, never an exponent."""
     return f"{us:.0f}" if us >= 100 else f"{us:.1f}" if us >= 10 else f"{us:.2f}"
@@ -106,7 +107,7 @@ def show_count(count: float) -> str:
 
 def show_size(size: int) -> str:
     """Bytes in KB or MB."""
-    return f"{size // KILO} KB" if size < KILO**2 else f"{size // KILO**2} MB"
+    return f"{size // KILO} KB" if size < KILO**2 else f"{size / KILO**2:.3g} MB"
 
 
 def _show_ratio(ratio: Spread | None) -> str:
@@ -119,7 +120,3 @@ def _with_us(name: str, us: Spread | None) -> str:
 
 def _at_most(limit: float | None, unit: str = "") -> str:
     return "" if limit is None else f"≤ {limit:g}{unit}"
-
-
-def _mark(met: bool | None) -> str:
-    return {None: "", True: " met", False: " **missed**"}[met]
