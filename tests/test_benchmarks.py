@@ -146,6 +146,14 @@ def test_the_tables_say_what_was_met_and_what_was_missed():
     assert len(lengths) == 1
 
 
+def test_a_target_beyond_the_floor_says_what_the_floor_allows():
+    times = {"peer_us": spread(6), "floor_us": spread(1.5), "must": 5}
+    held = build_verdict(ratio=spread(3), distance=spread(1.3), **times)
+    assert held.allowed == 4
+    assert "≥ 5 **missed**, the floor allows 4.00" in draw_report(build_report([held]))
+    assert build_verdict(ratio=spread(6), distance=spread(0.7), **times).allowed is None
+
+
 @pytest.mark.parametrize(("us", "shown"), [(0.1234, "0.12"), (12.34, "12.3"), (12345.6, "12346")])
 def test_times_have_no_exponent(us, shown):
     assert show_us(us) == shown

@@ -19,8 +19,8 @@ from lapa_edge.cli.command import run_command
 DESCRIPTION = """Measure the kernels against their alternatives and against this machine's floors.
 
 One process, one thread, interleaved rounds; every candidate's result is compared before anything
-is timed. Prints the tables; a missed target is shown as such and is no error. About three
-minutes."""
+is timed. Prints the tables; a missed target is shown as such and is no error. One to
+three minutes."""
 
 # Read by the libraries when they are loaded.
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")}

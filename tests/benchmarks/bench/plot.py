@@ -17,6 +17,13 @@ from bench.tables import show_size, show_us
 
 MET, MISSED, NO_LIMIT, LIMIT = "#1b7f5c", "#c8501e", "#5a6b7b", "#202020"
 TICKS = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 20, 30, 50, 100, 200, 500)
+ALLOWED: Any = {
+    "color": NO_LIMIT,
+    "marker": "D",
+    "markersize": 5,
+    "markerfacecolor": "white",
+    "linestyle": "",
+}
 ROW_INCH, FOOT_INCH = 0.26, 2.4
 
 Row = tuple[Spread | None, float | None, bool | None]  # what came out, its limit, whether met
@@ -34,12 +41,15 @@ def draw_plot(report: Report, path: Path) -> None:
         distance = figure.add_subplot(grid[0, 1], sharey=faster)
         draw_rows(faster, [(v.ratio, v.must, v.met_must) for v in verdicts])
         draw_rows(distance, [(v.distance, v.aim, v.met_aim) for v in verdicts])
+        for y, verdict in enumerate(verdicts):
+            if verdict.allowed:
+                faster.plot(verdict.allowed, y, **ALLOWED)
         faster.set_title("times faster than the alternative: more is better", loc="left")
         distance.set_title("times the machine's floor: less is better", loc="left")
         faster.set_yticks(range(len(verdicts)), [label_of(verdict) for verdict in verdicts])
         faster.invert_yaxis()
         distance.tick_params(labelleft=False)
-        figure.legend(handles=build_legend(), loc="outside upper right", ncols=4, frameon=False)
+        figure.legend(handles=build_legend(), loc="outside upper right", ncols=5, frameon=False)
         draw_curve(figure.add_subplot(grid[1, :]), report)
         figure.savefig(path, dpi=140)
 
@@ -77,9 +87,11 @@ def build_legend() -> list[Line2D]:
     """What the colours say."""
     dots = {"met": MET, "missed": MISSED, "nothing promised": NO_LIMIT}
     tick = Line2D([], [], color=LIMIT, marker="|", linestyle="", markersize=10, label="target")
+    allowed = Line2D([], [], label="the floor allows no more", **ALLOWED)
     return [
         *(Line2D([], [], color=c, marker="o", linestyle="", label=t) for t, c in dots.items()),
         tick,
+        allowed,
     ]
 
 

@@ -80,6 +80,17 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.must_us is None else self.us.p50 <= self.must_us
 
     @property
+    def allowed(self) -> float | None:
+        """The ratio of a kernel as fast as the floor, where that is too little for `must`.
+
+        None too where ours is faster than the floor, which then limits nothing.
+        """
+        if not (self.must and self.peer_us and self.floor_us and self.distance):
+            return None
+        ratio = self.peer_us.p50 / self.floor_us.p50
+        return ratio if ratio < self.must and self.distance.p50 >= 1 else None
+
+    @property
     def met_aim(self) -> bool | None:
         """By the median; None where nothing was hoped for."""
         if self.aim is not None and self.distance is not None:

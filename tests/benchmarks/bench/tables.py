@@ -43,10 +43,11 @@ def _draw_verdicts(verdicts: Sequence[Verdict]) -> str:
     rows = []
     for v in verdicts:
         must = f"≥ {v.must:g}" if v.must else _at_most(v.must_us, " µs")
+        allowed = f", the floor allows {v.allowed:.2f}" if v.allowed else ""
         aim = _at_most(v.aim) or _at_most(v.aim_us, " µs")
         rows.append([
             v.subject, v.kernel, f"**{show_us(v.us.p50)}**",
-            _with_us(v.peer, v.peer_us), _show_ratio(v.ratio), must + mark(v.met_must),
+            _with_us(v.peer, v.peer_us), _show_ratio(v.ratio), must + mark(v.met_must) + allowed,
             f"{v.rival}, {v.rival_ratio.p50:.2f}" if v.rival_ratio and v.rival != v.peer else "",
             _with_us(v.floor, v.floor_us), _show_ratio(v.distance), aim + mark(v.met_aim),
         ])  # fmt: skip
