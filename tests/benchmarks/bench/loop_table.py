@@ -9,6 +9,7 @@ import msgspec
 
 from bench.tables import draw_table, mark, show_us
 from bench.targets import COLD_AIM, COLD_MUST
+from lapa_edge.errors import ConfigError
 from lapa_edge.runtime.profile import Machine
 
 NAMED = ("ONNX Runtime", "f32")
@@ -33,6 +34,8 @@ class LoopReport(msgspec.Struct, frozen=True, kw_only=True):
 
 def draw_loop(report: LoopReport) -> str:
     """Every head in the loop; ours against ONNX Runtime in float32, which sleeps as well."""
+    if not report.cold_head:
+        raise ConfigError("the loop's report", "expected its cold_head", "run it without --no-cold")
     named = {(row.runtime, row.precision): row for row in report.cold_head}[NAMED]
     header = ("head in a 100 Hz loop", "hot, µs", "after a sleep", "woken early", "times faster",
               "must", "early / hot", "aim")  # fmt: skip
