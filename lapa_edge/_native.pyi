@@ -36,7 +36,7 @@ def active_instruction_set() -> str:
 def choose_instruction_set(name: str) -> None:
     """Run the kernels of this set from now on, in the whole process; for tests and benchmarks.
 
-    A head that was built before keeps the set it was built for. Results do not depend on it.
+    What was built before, a head or a codebook, keeps its set. Results do not depend on it.
     """
 
 def nearest_code(
@@ -44,7 +44,8 @@ def nearest_code(
 ) -> NDArray[np.int32]:
     """Index of the codebook row nearest (L2) to each row of ``x``; the lowest among equals.
 
-    The squared differences are summed as written, never by ``|x|^2 - 2 x.c + |c|^2``.
+    Exact: the squared differences are summed as written, in float64, so no distance overflows. The
+    codebook is packed anew by each call; ``Codebook`` does it once.
 
     Args:
         x: float32 [m, d]; m may be 0.
@@ -53,11 +54,47 @@ def nearest_code(
 
     Returns:
         int32 [m].
-
-    Raises:
-        ValueError: also where a row of ``x`` is so far from every code that the float32 distance
-            overflows.
     """
+
+class Codebook:
+    """A codebook packed once for many lookups on the CPU, each as ``nearest_code`` answers it.
+
+    Keeps a copy. May be used by several threads at once. The GIL is released where a lookup takes
+    about 10 us or more (m * k * d of 2^20): below, releasing it would cost more than it gives.
+
+    Args:
+        codebook: float32 [k, d], k and d at least 1.
+    """
+
+    def __init__(self, codebook: NDArray[np.float32]) -> None: ...
+    @property
+    def size(self) -> int:
+        """k."""
+
+    @property
+    def width(self) -> int:
+        """d."""
+
+    def nearest(self, x: NDArray[np.float32]) -> NDArray[np.int32]:
+        """``x`` float32 [m, d] to codes int32 [m]; m may be 0."""
+
+    def bind(
+        self, x: NDArray[np.float32], codes: NDArray[np.int32], latents: NDArray[np.float32]
+    ) -> Callable[[], None]:
+        """A step without arguments or allocation, over buffers that it keeps alive.
+
+        Each call quantizes what ``x`` then holds: the codes into ``codes``, their vectors into
+        ``latents``. After an error ``codes`` holds nothing of use, and ``latents`` what it held.
+
+        Args:
+            x: float32 [n, d].
+            codes: int32 [n], writeable.
+            latents: float32 [n, d], writeable.
+
+        Raises:
+            ValueError: an array is not contiguous or not writeable; from the step, where ``x``
+                holds NaN or infinity.
+        """
 
 class ActionHead:
     """The residual MLP that turns latent, context, state and latent age into a chunk of actions.

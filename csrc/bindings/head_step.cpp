@@ -42,8 +42,8 @@ struct Binding {
 };
 
 struct HeadStep {
-  PyObject_HEAD  // NOLINT: a macro that ends in a semicolon
-      Binding binding;
+  PyObject base;
+  Binding binding;
 };
 
 Binding& binding_of(PyObject* self) {

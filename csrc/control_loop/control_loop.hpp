@@ -1,10 +1,10 @@
 // The real-time thread: wakes at absolute deadlines, ticks, never waits for Python.
 //
-//        deadline - early_wake          deadline            deadline + period
-//   sleep |  take latent, rehearse, spin |  state -> act -> publish | sleep ...
+//     deadline - early_wake        deadline                     deadline + period
+//   sleep  | take latent, rehearse  | take state, act, publish | sleep ... |
 //
-// The early wake hides both the jitter of waking (it happens before the deadline, which is then
-// met by spinning) and cold caches (the rehearsal has just read every weight).
+// The early wake hides the jitter of waking, since the deadline is then met by spinning, and cold
+// caches, since the rehearsals have just read every weight.
 #pragma once
 
 #include <sys/types.h>

@@ -91,6 +91,12 @@ def export_run(flags: ExportFlags) -> Bundle:
     provenance = {"run": flags.source.resolve().name, "compared_on": observations.source}
     bundle, report = export_checked_bundle(config, agent, out, provenance, observations)
     logger.info(describe_parity(report))
+    for precision, broken in report.unfit.items():
+        logger.warning(
+            "the head does not keep its actions in %s, which the runtime will refuse: %s",
+            precision,
+            "; ".join(broken),
+        )
     print_files(bundle)
     return bundle
 

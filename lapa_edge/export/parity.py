@@ -48,8 +48,8 @@ _HEAD = {
     "relative_rms": Limit(None, 1e-4, "against the actions' own size, so that small ones count"),
 }
 # The head with fewer bits against itself in float32, on the same inputs: a property of the weights
-# rather than a fault of the export. Something lost (a scale, a column, a gate) is off by as much as
-# the actions are large.
+# rather than a fault of the export, so it costs the bundle that precision and nothing else.
+# Something lost (a scale, a column, a gate) is off by as much as the actions are large.
 _BF16 = {
     "max_abs": Limit(None, 0.05, "normalised units; trained heads stay below 0.01"),
     "cosine_min": Limit(0.999, None, "the worst observation's direction; trained heads: 0.99999"),
@@ -62,6 +62,7 @@ _INT8 = {
     ),
     "relative_rms": Limit(None, 0.1, "127 steps a layer leave 2 to 6 % in trained heads"),
 }
+_FEWER_BITS = {"bf16": _BF16, "int8": _INT8}
 LIMITS = {
     "image_max_abs": Limit(None, 1e-5, "the same resize; only dividing by std may round apart"),
     "context_max_abs": Limit(None, 1e-4, "normalised latents, of order 1, after every trunk layer"),
@@ -69,7 +70,7 @@ LIMITS = {
     "mismatch_margin_max": Limit(None, 1e-3, "a code may only flip where two logits are as one"),
     **{
         f"{head}_head_{name}": limit
-        for head, limits in (("native", _HEAD), ("onnx", _HEAD), ("bf16", _BF16), ("int8", _INT8))
+        for head, limits in {"native": _HEAD, "onnx": _HEAD, **_FEWER_BITS}.items()
         for name, limit in limits.items()
     },
 }
@@ -86,7 +87,11 @@ class Mismatch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ParityReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What was compared, on what, and how far apart it was; ``parity.json`` as it stands."""
+    """What was compared, on what, and how far apart it was; ``parity.json`` as it stands.
+
+    `failures` are broken limits that forbid the bundle; `unfit` those that forbid one precision of
+    its native head, by that precision: the runtime refuses it.
+    """
 
     source: str
     observations: int
@@ -94,6 +99,7 @@ class ParityReport(msgspec.Struct, frozen=True, kw_only=True):
     mismatches: list[Mismatch]
     limits: dict[str, Limit]
     failures: list[str]
+    unfit: dict[str, list[str]]
     files: dict[str, str]
     versions: dict[str, str]
 
@@ -152,23 +158,29 @@ def measure_parity(
     # Another plan rightly gives other actions: those moments are judged by their codes alone.
     alike = (expected.codes == got.codes).all(axis=1)  # [m]
     for name, chunks in got.chunks.items():
-        if name in ("native", "onnx"):
-            differences = _compare_actions(expected.chunks["torch"][alike], chunks[alike])
-        else:
+        if name in _FEWER_BITS:
             differences = _compare_actions(got.chunks["native"], chunks)
+        else:
+            differences = _compare_actions(expected.chunks["torch"][alike], chunks[alike])
         measured |= {f"{name}_head_{key}": value for key, value in differences.items()}
     limits = {name: LIMITS[name] for name in measured}
+    broken = {
+        name: _broken(name, x, limits[name])
+        for name, x in measured.items()
+        if not limits[name].holds(x)
+    }
+    unfit = {
+        precision: [text for name, text in broken.items() if name.startswith(f"{precision}_head_")]
+        for precision in _FEWER_BITS
+    }
     return ParityReport(
         source=observations.source,
         observations=len(observations),
         measured=measured,
         mismatches=mismatches,
         limits=limits,
-        failures=[
-            _broken(name, x, limits[name])
-            for name, x in measured.items()
-            if not limits[name].holds(x)
-        ],
+        failures=[text for text in broken.values() if not any(text in x for x in unfit.values())],
+        unfit={precision: texts for precision, texts in unfit.items() if texts},
         files={name: entry.sha256 for name, entry in bundle.manifest.files.items()},
         versions={name: version(name) for name in ("torch", "onnx", "onnxruntime", "numpy")},
     )

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from lapa_edge import _native
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import ConfigError, RuntimeInputError
-from lapa_edge.runtime.head import NativeHead
-from lapa_edge.runtime.policy import Latent, read_weights
+from lapa_edge.runtime.head import HeadPrecision, build_head, read_head
+from lapa_edge.runtime.policy import Latent
 from lapa_edge.runtime.safety import Command, SafetyGate
 
 
@@ -31,23 +31,26 @@ class LoopOptions:
     """How the loop runs.
 
     rate_hz: 50 to 1000; None takes the bundle's ``action.control_hz``.
-    early_wake_s: how long before each deadline the thread wakes, warms the caches and spins: it
-        costs this much of a core per tick. 0 turns it off; at most half a period.
+    early_wake_s: how long before each deadline the thread wakes, rehearses the tick to warm the
+        caches, and spins: it costs this much of a core per tick. 0 turns it off; at most half a
+        period.
     max_state_age_s: the oldest state that may drive the robot.
     max_command_age_s: the oldest command that `ControlLoop.latest_action` passes on; older means
         that the loop hangs. None is three periods.
     priority: 1 to 99 runs as SCHED_FIFO; 0 is the ordinary scheduler. Needs ``ulimit -r``.
     cpu: the only core to run on; best one that nothing else uses (``isolcpus``).
     lock_memory: mlockall: nothing that is in memory now is swapped out. Needs ``ulimit -l``.
+    precision: of the head's weights; "int8" needs a bundle that carries its calibration.
     """
 
     rate_hz: float | None = None
-    early_wake_s: float = 150e-6
+    early_wake_s: float = 200e-6
     max_state_age_s: float = 0.1
     max_command_age_s: float | None = None
     priority: int = 0
     cpu: int | None = None
     lock_memory: bool = False
+    precision: HeadPrecision = "f32"
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +107,7 @@ class ControlLoop:
 
     Raises:
         ConfigError: an option out of range.
-        BundleError: weights that are not of this bundle's head.
+        BundleError: weights that are not of this bundle's head, or no calibration for int8.
     """
 
     def __init__(self, bundle: Bundle, options: LoopOptions | None = None) -> None:
@@ -285,16 +288,14 @@ def _or(value: float | None, default: float) -> float:
 
 
 def _build(bundle: Bundle, options: LoopOptions, rate_hz: float) -> _native.ControlLoop:
-    NativeHead(bundle)  # refuses what is not this bundle's head
-    spec, prefix = bundle.spec, "action_head."
-    weights = {
-        name.removeprefix(prefix): array
-        for name, array in read_weights(bundle).items()
-        if name.startswith(prefix)
-    }
+    build_head(bundle, precision=options.precision)  # refuses what is not this bundle's head
+    weights, calibration = read_head(bundle)
+    spec = bundle.spec
     try:
         return _native.ControlLoop(
             weights,
+            precision=options.precision,
+            calibration=calibration,
             latent=spec.latent_dim + spec.context_dim,
             state_mean=spec.state.mean,
             state_std=spec.state.std,

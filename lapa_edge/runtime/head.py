@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,14 +35,9 @@ class NativeHead:
     """
 
     def __init__(self, bundle: Bundle, precision: HeadPrecision = "f32") -> None:
-        weights = _below(read_weights(bundle), "action_head.")
-        calibration = _below(weights, "calibration.")
-        for layer in calibration:
-            del weights[f"calibration.{layer}"]
+        weights, calibration = read_head(bundle)
         try:
-            self._head = _native.ActionHead(
-                weights, precision=precision, calibration=calibration or None
-            )
+            self._head = _native.ActionHead(weights, precision=precision, calibration=calibration)
         except ValueError as error:
             raise BundleError(f"bundle {bundle.root}", f"weights.safetensors: {error}") from error
         expected = (bundle.spec.head_input_dim, bundle.spec.head_output_dim)
@@ -73,6 +69,35 @@ def has_calibration(bundle: Bundle) -> bool:
     return any(name.startswith("action_head.calibration.") for name in read_weights(bundle))
 
 
+def read_head(
+    bundle: Bundle,
+) -> tuple[dict[str, NDArray[np.float32]], dict[str, NDArray[np.float32]] | None]:
+    """The native head's weights by name, and its calibration by layer where the bundle has one."""
+    arrays = _below(read_weights(bundle), "action_head.")
+    calibration = _below(arrays, "calibration.")
+    weights = {name: array for name, array in arrays.items() if not name.startswith("calibration.")}
+    return weights, calibration or None
+
+
+class _Parity(msgspec.Struct):
+    """What the robot must know of ``parity.json``."""
+
+    unfit: dict[str, list[str]] = {}
+
+
+def check_precision(bundle: Bundle, precision: HeadPrecision) -> None:
+    """Raise `BundleError` where the export found that the head loses too much in this precision."""
+    if "parity.json" not in bundle.manifest.files:
+        return
+    parity = msgspec.json.decode(bundle.path("parity.json").read_bytes(), type=_Parity)
+    if broken := parity.unfit.get(precision):
+        raise BundleError(
+            f"bundle {bundle.root}",
+            f"its action head loses too much in {precision}: {'; '.join(broken)}",
+            'run it in "f32"',
+        )
+
+
 def _below(arrays: dict[str, NDArray[np.float32]], start: str) -> dict[str, NDArray[np.float32]]:
     """The arrays whose names begin with `start`, by the rest of their names."""
     return {
@@ -86,10 +111,11 @@ def build_head(
     """The head of a bundle on the named backend; `precision` is for the native one alone.
 
     Raises:
-        BundleError: its weights are damaged or another robot's, or lack what int8 needs.
+        BundleError: its weights are damaged or another robot's, or the precision does not fit it.
         ConfigError: another precision than "f32" for ONNX Runtime.
     """
     if backend == "native":
+        check_precision(bundle, precision)
         return NativeHead(bundle, precision)
     if precision != "f32":
         problem = f'expected "f32" for ONNX Runtime, got "{precision}"'

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from lapa_edge import _native
 from lapa_edge.evaluate.latent_codec import Codes, Encoded, Frames
@@ -24,7 +23,8 @@ class TrainedCodec:
         self._config = config
         self._device = pick_device()
         self._model = model.to(self._device).eval()
-        self._codebook = model.quantizer.codebook.detach().cpu().numpy()
+        self._vectors = model.quantizer.codebook.detach().cpu().numpy()
+        self._codebook = _native.Codebook(self._vectors)
 
     @property
     def latent(self) -> LatentSpec:
@@ -50,8 +50,8 @@ class TrainedCodec:
             pair = (self._tensor(frames[part]) for frames in (first, second))
             latents[part] = self._model.encode(*pair).cpu().numpy()
         rows = latents.reshape(-1, latent.d)
-        codes: NDArray[np.int32] = _native.nearest_code(rows, self._codebook)
-        distance = np.linalg.norm(rows - self._codebook[codes], axis=1).reshape(-1, latent.n)
+        codes = self._codebook.nearest(rows)
+        distance = np.linalg.norm(rows - self._vectors[codes], axis=1).reshape(-1, latent.n)
         return Encoded(codes.reshape(-1, latent.n), latents, distance.mean(1, dtype=np.float32))
 
     @torch.inference_mode()
@@ -59,7 +59,7 @@ class TrainedCodec:
         """The later frames uint8 [b, h, w, 3] that the codes [b, n] make of `first`."""
         later = np.empty_like(first)
         for part in _batches(len(first)):
-            vectors = torch.from_numpy(self._codebook[codes[part]]).to(self._device)
+            vectors = torch.from_numpy(self._vectors[codes[part]]).to(self._device)
             predicted = self._model.decode(self._tensor(first[part]), vectors)
             later[part] = tensor_to_frames(predicted, self.frame)
         return later

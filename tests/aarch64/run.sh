@@ -62,8 +62,9 @@ APT::Install-Recommends "false";
 APT::Sandbox::User "";
 #clear APT::Update::Post-Invoke;
 #clear DPkg::Post-Invoke;
-${sources:+Dir::Etc::sourcelist "$sources"; Dir::Etc::sourceparts "-";}
 CONF
+    [ -z "$sources" ] \
+        || echo "Dir::Etc::sourcelist \"$sources\"; Dir::Etc::sourceparts \"-\";" >> "$apt/apt.conf"
     apt-get -qq -c "$apt/apt.conf" update
     rm -f "$apt"/cache/archives/*.deb
     apt-get -qq -c "$apt/apt.conf" install --yes --download-only "${packages[@]}" \
@@ -130,6 +131,14 @@ SCRIPT
     done
 }
 
+# The kernels' tests on one processor, then its answers beside this machine's.
+check_cpu() {
+    local run=(env -u PYTHONPATH -u PYTHONHOME "$robot/bin/python-$1")
+    "${run[@]}" "$here/kernel_tests.py" "${instruction_sets[$1]}"
+    "${run[@]}" "$here/answers.py" "$work/case" "$work/$1.npz" --latents "$work/here.npz"
+    "$python" "$here/compare.py" "$work/here.npz" "$work/$1.npz"
+}
+
 section "programs"
 check_programs
 section "an arm64 root file system"
@@ -142,12 +151,18 @@ section "this machine's answers"
 "$python" "$here/case.py" "$work/case"
 "$python" "$here/answers.py" "$work/case" "$work/here.npz"
 
-for cpu in cortex-a72 cortex-a76 max; do
-    run=(env -u PYTHONPATH -u PYTHONHOME "$robot/bin/python-$cpu")
-    section "$cpu: the kernels' tests"
-    "${run[@]}" "$here/kernel_tests.py" "${instruction_sets[$cpu]}"
-    section "$cpu: the same answers"
-    "${run[@]}" "$here/answers.py" "$work/case" "$work/$cpu.npz" --latents "$work/here.npz"
-    "$python" "$here/compare.py" "$work/here.npz" "$work/$cpu.npz"
+section "$(nproc) cores play ${!instruction_sets[*]}"
+trap 'kill $(jobs -p) 2> /dev/null || true' EXIT
+declare -A jobs
+for cpu in "${!instruction_sets[@]}"; do
+    check_cpu "$cpu" > "$work/$cpu.log" 2>&1 &
+    jobs[$cpu]=$!
 done
+wrong=()
+for cpu in "${!instruction_sets[@]}"; do
+    wait "${jobs[$cpu]}" || wrong+=("$cpu")
+    section "$cpu"
+    cat "$work/$cpu.log"
+done
+[ ${#wrong[@]} = 0 ] || fail "${wrong[*]}: tests or answers are wrong, see above"
 section "done"

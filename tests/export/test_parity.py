@@ -15,6 +15,7 @@ from lapa_edge.artifact import extend_bundle
 from lapa_edge.errors import BundleError, RuntimeInputError
 from lapa_edge.export.observations import random_observations
 from lapa_edge.export.parity import LIMITS, Limit, check_parity, measure_parity, record_parity
+from lapa_edge.runtime.head import build_head
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def observations():
 def test_the_report_in_the_bundle_says_what_was_measured_on_what(checked_bundle):
     report = json.loads(checked_bundle.path("parity.json").read_text())
     assert report["measured"].keys() == LIMITS.keys()
-    assert report["failures"] == []
+    assert (report["failures"], report["unfit"]) == ([], {})
     assert (
         report["measured"]["int8_head_relative_rms"]
         > report["measured"]["bf16_head_relative_rms"]
@@ -70,6 +71,22 @@ def test_a_stale_native_head_is_told_apart_from_the_onnx_head(checked_bundle_cop
     assert report.measured["native_head_max_abs"] > 0.009
     assert report.measured["onnx_head_max_abs"] < 1e-5
     assert all(failure.startswith("native_head") for failure in report.failures)
+
+
+def test_a_head_too_coarse_in_int8_keeps_its_bundle_and_loses_int8(
+    checked_bundle_copy, observations
+):
+    config, agent = tiny_agent()
+    weights = load_file(checked_bundle_copy.path("weights.safetensors"))
+    weights["action_head.calibration.output"] *= np.float32(1000)  # as if one value had been huge
+    bundle = extend_bundle(checked_bundle_copy, {"weights.safetensors": save(weights)})
+    report = check_parity(config, agent, bundle, observations)
+    assert report.passed
+    assert report.unfit.keys() == {"int8"}
+    bundle = record_parity(bundle, report)
+    with pytest.raises(BundleError, match=r'loses too much in int8: int8_head_.*; run it in "f32"'):
+        build_head(bundle, precision="int8")
+    build_head(bundle, precision="bf16")
 
 
 def test_a_graph_that_gives_nan_is_refused(checked_bundle_copy, observations):

@@ -11,9 +11,11 @@ import time
 import numpy as np
 import pytest
 from bundles import tiny_files, tiny_spec, write_tiny_bundle
+from heads import calibrate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from safetensors.numpy import load, save
 
 from lapa_edge import _native
 from lapa_edge.artifact import write_bundle
@@ -42,6 +44,23 @@ def build_latent(seen_at_s, seed=0):
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
     return write_tiny_bundle(tmp_path_factory.mktemp("loop") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory):
+    """The same robot, its head calibrated for int8."""
+    files = tiny_files(tiny_spec())
+    tensors = load(files["weights.safetensors"])
+    weights = {
+        name.removeprefix("action_head."): array
+        for name, array in tensors.items()
+        if name.startswith("action_head.")
+    }
+    x = np.random.default_rng(0).normal(size=(100, 16)).astype(np.float32)
+    for layer, largest in calibrate(weights, x).items():
+        tensors[f"action_head.calibration.{layer}"] = largest
+    files["weights.safetensors"] = save(tensors)
+    return write_bundle(tmp_path_factory.mktemp("loop") / "tiny", tiny_spec(), files, {})
 
 
 @pytest.fixture
@@ -92,9 +111,10 @@ def check_same(loop, session, latent, state, now_s):
         assert expected.stopped.startswith(("action head", "latent is not finite"))
 
 
-@pytest.fixture(scope="module")
-def pair(bundle):
-    return ControlLoop(bundle), Session(bundle, "push left")
+@pytest.fixture(scope="module", params=["f32", "bf16", "int8"])
+def pair(request, calibrated):
+    loop = ControlLoop(calibrated, LoopOptions(precision=request.param))
+    return loop, Session(calibrated, "push left", head_precision=request.param)
 
 
 def start_episode(pair):
@@ -203,7 +223,7 @@ def test_a_reset_forgets_the_episode(loop):
 # The thread.
 
 
-@pytest.mark.parametrize("early_wake_s", [0.0, 150e-6])
+@pytest.mark.parametrize("early_wake_s", [0.0, 200e-6])
 def test_the_thread_keeps_its_rate_and_moves_the_robot(bundle, early_wake_s):
     options = LoopOptions(rate_hz=200, early_wake_s=early_wake_s, max_state_age_s=10)
     with ControlLoop(bundle, options) as loop:
@@ -429,6 +449,11 @@ def test_an_input_that_is_not_finite_is_refused_before_the_start(loop):
     loop.set_latent(Latent(*[np.full(n, np.nan, np.float32) for n in (2, 6, 4)], 0.0))
     with pytest.raises(RuntimeInputError, match=r"latent: expected finite values, .* at index 0"):
         loop.start()
+
+
+def test_int8_without_a_calibration_is_refused(bundle):
+    with pytest.raises(BundleError, match=r"calibration: .*int8"):
+        ControlLoop(bundle, LoopOptions(precision="int8"))
 
 
 def test_weights_of_another_head_are_refused(tmp_path):

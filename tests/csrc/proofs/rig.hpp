@@ -84,7 +84,7 @@ inline Controller build_controller() {
 }
 
 inline LoopOptions options() {
-  return {1000, 150e-6, {}};
+  return {1000, 200e-6, {}};
 }
 
 inline void send(lapa_edge::TripleBuffer<Reading>& mailbox, Random& random, double seen_at_s) {
