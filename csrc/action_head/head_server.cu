@@ -134,7 +134,7 @@ struct HeadServer::State {
   bool persistent;
   Clock::duration timeout;
   TeamChoice team;
-  Stream stream;
+  Stream stream{Stream::Priority::urgent};  // before the policy's kernels
   MappedBuffer<Word> words;
   Mailbox mailbox;  // as the CPU sees it
   DeviceBuffer<float> slices, exchange;

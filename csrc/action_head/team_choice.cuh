@@ -47,7 +47,8 @@ inline TeamChoice try_team(const TeamPlan& plan, bool cluster, bool staged) {
 inline TeamChoice choose_team(const HeadShape& shape, bool persistent) {
   constexpr std::uint32_t kClusterMembers = 8;  // what every GPU with clusters grants
   const auto most = static_cast<std::uint32_t>(device_attribute(cudaDevAttrMultiProcessorCount));
-  const bool clusters = device_attribute(cudaDevAttrClusterLaunch) != 0;
+  const bool clusters = device_attribute(cudaDevAttrClusterLaunch) != 0 &&
+                        architecture_of(serve_by_cluster_kernel<true>) >= 90;
   const std::uint32_t tiles =
       whole(static_cast<std::uint32_t>(std::max(shape.width, shape.output)), kTile);
   std::uint32_t few = kClusterMembers;

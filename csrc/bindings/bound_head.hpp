@@ -32,7 +32,7 @@ class BoundActionHead {
  public:
   BoundActionHead(const py::dict& weights, const std::string& precision,
                   const std::optional<py::dict>& calibration, py::ssize_t prefix,
-                  const std::string& device, bool persistent, double timeout_s);
+                  const std::string& device, bool persistent = false, double timeout_s = 0.1);
 
   const HeadShape& shape() const noexcept { return shape_; }
   const std::string& precision() const noexcept { return precision_; }

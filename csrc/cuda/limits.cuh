@@ -22,6 +22,15 @@ inline std::size_t shared_limit() {
   return static_cast<std::size_t>(device_attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin));
 }
 
+/// The architecture whose code of `kernel` runs here, 90 for sm_90; older than the GPU where the
+/// build had nothing newer.
+template <typename... Arguments>
+int architecture_of(void (*kernel)(Arguments...)) {
+  cudaFuncAttributes attributes{};
+  check(cudaFuncGetAttributes(&attributes, kernel), "load a kernel");
+  return attributes.ptxVersion;
+}
+
 /// Clusters of a prepared kernel that the device runs at once.
 template <typename... Arguments>
 int clusters_at_once(void (*kernel)(Arguments...), const LaunchShape& shape) {

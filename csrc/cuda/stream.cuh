@@ -13,7 +13,15 @@ namespace lapa_edge::cuda {
 /// A queue of work that neither waits for the default stream nor holds it up.
 class Stream {
  public:
-  Stream() { check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "create a stream"); }
+  enum class Priority { normal, urgent };  // urgent blocks start before others that wait
+
+  explicit Stream(Priority priority = Priority::normal) {
+    int least = 0, greatest = 0;
+    check(cudaDeviceGetStreamPriorityRange(&least, &greatest), "ask for stream priorities");
+    check(cudaStreamCreateWithPriority(&stream_, cudaStreamNonBlocking,
+                                       priority == Priority::urgent ? greatest : least),
+          "create a stream");
+  }
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
   ~Stream() { cudaStreamDestroy(stream_); }

@@ -33,7 +33,8 @@ struct DeviceFrame {
 };
 
 /// What preprocess_frame computes, the same bits; float16 is that rounded once more, to the
-/// nearest, ties to even. Buffers and work are bound at construction. One call at a time.
+/// nearest, ties to even. Buffers and work are bound at construction. One call and one stream at a
+/// time.
 class Preprocessor {
  public:
   /// Throws std::runtime_error if CUDA fails, as the others do.

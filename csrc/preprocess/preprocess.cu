@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <cstring>
 #include <memory>
+#include <vector>
 
 #include "cuda/device_buffer.cuh"
 #include "cuda/host_memory.cuh"
@@ -11,41 +13,88 @@
 namespace lapa_edge::cuda {
 namespace {
 
-class DeviceAxis {
+unsigned blocks_for(std::size_t pixels) {
+  return static_cast<unsigned>((pixels + kPixelThreads - 1) / kPixelThreads);
+}
+
+// From one size to another, whatever goes in and comes out. Has scratch: one stream at a time.
+class Resampler {
  public:
-  DeviceAxis(std::size_t source, std::size_t target) : DeviceAxis(ResizeAxis(source, target)) {}
-
-  AxisOnDevice view() const {
-    return {first_.data(), count_.data(), weights_.data(), taps_,
-            static_cast<std::uint32_t>(first_.count())};
-  }
-
- private:
-  explicit DeviceAxis(const ResizeAxis& axis)
-      : first_(axis.first.data(), axis.first.size()),
-        count_(axis.count.data(), axis.count.size()),
-        weights_(axis.weights.data(), axis.weights.size()),
-        taps_(static_cast<std::uint32_t>(axis.taps)) {}
-
-  DeviceBuffer<std::int32_t> first_, count_, weights_;
-  std::uint32_t taps_;
-};
-
-// From one size to another, whatever goes in and comes out.
-struct Resampler {
   Resampler(FrameSize source, FrameSize target)
-      : rows(source.height, target.height), columns(source.width, target.width) {}
+      : Resampler(source, ResizeAxis(source.height, target.height),
+                  ResizeAxis(source.width, target.width)) {}
 
   template <typename Source, typename Sink>
   void queue(const Source& source, const Sink& sink, cudaStream_t stream) const {
-    const AxisOnDevice y = rows.view(), x = columns.view();
-    const unsigned blocks = (y.outputs * x.outputs + kPixelThreads - 1) / kPixelThreads;
-    check(launch(preprocess_kernel<Source, Sink>, {blocks, kPixelThreads}, stream, source, y, x,
-                 sink),
-          "launch preprocess_frame");
+    if (kept_.empty()) {
+      resample(source, levels_[0], sink, stream);
+      return;
+    }
+    halve(source, 0, stream);
+    for (std::size_t level = 1; level < kept_.size(); ++level) {
+      halve(kept(level - 1), level, stream);
+    }
+    resample(kept(kept_.size() - 1), levels_.back(), sink, stream);
   }
 
-  DeviceAxis rows, columns;
+ private:
+  // What a halving begins with, and which axes it halves.
+  struct Level {
+    std::uint32_t height, width;
+    bool rows, columns;
+
+    std::uint32_t halved_height() const { return rows ? (height + 1) / 2 : height; }
+    std::uint32_t halved_width() const { return columns ? (width + 1) / 2 : width; }
+  };
+
+  Resampler(FrameSize source, const ResizeAxis& rows, const ResizeAxis& columns)
+      : rows_(rows.outputs.data(), rows.outputs.size()),
+        columns_(columns.outputs.data(), columns.outputs.size()) {
+    Level level{static_cast<std::uint32_t>(source.height), static_cast<std::uint32_t>(source.width),
+                rows.halvings > 0, columns.halvings > 0};
+    levels_.push_back(level);
+    for (std::size_t done = 1; done < std::max(rows.halvings, columns.halvings); ++done) {
+      level = {level.halved_height(), level.halved_width(), rows.halvings > done,
+               columns.halvings > done};
+      levels_.push_back(level);
+      kept_.emplace_back(std::size_t{level.height} * level.width * kChannels);
+    }
+  }
+
+  template <typename Source>
+  static HalvedSource<Source> halved(const Source& source, const Level& level) {
+    return {source, level.height, level.width, level.rows, level.columns};
+  }
+
+  // What lies in memory behind halving `level`.
+  InterleavedSource kept(std::size_t level) const {
+    const Level& next = levels_[level + 1];
+    return {{kept_[level].data(), nullptr, std::size_t{next.width} * kChannels}, 0, 2};
+  }
+
+  template <typename Source>
+  void halve(const Source& source, std::size_t level, cudaStream_t stream) const {
+    const Level &from = levels_[level], &to = levels_[level + 1];
+    check(
+        launch(halve_kernel<Source>, {blocks_for(std::size_t{to.height} * to.width), kPixelThreads},
+               stream, halved(source, from), to.height, to.width, kept_[level].data()),
+        "launch a halving");
+  }
+
+  template <typename Source, typename Sink>
+  void resample(const Source& source, const Level& level, const Sink& sink,
+                cudaStream_t stream) const {
+    const AxisOnDevice rows{rows_.data(), static_cast<std::uint32_t>(rows_.count())};
+    const AxisOnDevice columns{columns_.data(), static_cast<std::uint32_t>(columns_.count())};
+    check(launch(resample_kernel<Source, Sink>,
+                 {blocks_for(std::size_t{rows.outputs} * columns.outputs), kPixelThreads}, stream,
+                 halved(source, level), rows, columns, sink),
+          "launch a resize");
+  }
+
+  DeviceBuffer<Taps> rows_, columns_;
+  std::vector<Level> levels_;                     // at least one, which may halve nothing
+  std::vector<DeviceBuffer<std::uint8_t>> kept_;  // behind every level but the last
 };
 
 std::size_t value_bytes(PlaneType type) {

@@ -1,8 +1,9 @@
-// Resize, normalisation and split into planes in one kernel: a thread per pixel of the result, all
-// three channels, nothing kept in between.
+// Resize, normalisation and split into planes: a thread per pixel of the result, all three
+// channels.
 //
-// Rows come before columns, so a thread blends its rows once for each of its columns. Neighbours
-// repeat some of that; it is less work than a pass through memory.
+// The first halving is part of it, so a frame that shrinks less than fourfold takes one kernel, and
+// nothing is kept in between. Neighbours repeat some of each other's blending; that is less work
+// than a pass through memory. A frame that shrinks further is halved in memory before.
 #pragma once
 
 #include <cuda_fp16.h>
@@ -19,8 +20,8 @@ constexpr unsigned kPixelThreads = 128;
 
 /// A ResizeAxis in the GPU's memory.
 struct AxisOnDevice {
-  const std::int32_t *first, *count, *weights;
-  std::uint32_t taps, outputs;
+  const Taps* taps;
+  std::uint32_t outputs;
 };
 
 // Sources: red, green and blue of the pixel at row y, column x.
@@ -42,6 +43,28 @@ struct Nv12Source {
   __device__ Rgb operator()(std::uint32_t y, std::uint32_t x) const {
     const std::uint8_t* const uv = frame.chroma + y / 2 * frame.pitch + x / 2 * 2;
     return yuv_to_rgb(matrix, frame.pixels[y * frame.pitch + x], uv[0], uv[1]);
+  }
+};
+
+/// A source once halved, along either axis, both, or none.
+template <typename Source>
+struct HalvedSource {
+  Source source;
+  std::uint32_t height, width;  // before
+  bool rows, columns;
+
+  __device__ Rgb operator()(std::uint32_t y, std::uint32_t x) const {
+    if (!rows && !columns) return source(y, x);
+    const std::uint32_t top = rows ? 2 * y : y, left = columns ? 2 * x : x;
+    const std::uint32_t bottom = rows && top + 1 < height ? top + 1 : top;
+    const std::uint32_t right = columns && left + 1 < width ? left + 1 : left;
+    return average(average(source(top, left), source(bottom, left), 1),
+                   average(source(top, right), source(bottom, right), 1), 0);
+  }
+
+  __device__ static Rgb average(const Rgb& a, const Rgb& b, int half) {
+    const auto of = [half](int p, int q) { return static_cast<std::uint8_t>((p + q + half) >> 1); };
+    return {of(a.red, b.red), of(a.green, b.green), of(a.blue, b.blue)};
   }
 };
 
@@ -81,31 +104,45 @@ struct PixelSink {
   }
 };
 
+/// `halved` [height, width, 3] of a halved source.
+template <typename Source>
+__global__ void __launch_bounds__(kPixelThreads)
+    halve_kernel(HalvedSource<Source> source, std::uint32_t height, std::uint32_t width,
+                 std::uint8_t* halved) {
+  const std::uint32_t index = blockIdx.x * kPixelThreads + threadIdx.x;
+  if (index >= height * width) return;
+  const Rgb pixel = source(index / width, index % width);
+  std::uint8_t* const to = halved + std::size_t{index} * kChannels;
+  to[0] = pixel.red;
+  to[1] = pixel.green;
+  to[2] = pixel.blue;
+}
+
 template <typename Source, typename Sink>
 __global__ void __launch_bounds__(kPixelThreads)
-    preprocess_kernel(Source source, AxisOnDevice rows, AxisOnDevice columns, Sink sink) {
+    resample_kernel(HalvedSource<Source> source, AxisOnDevice rows, AxisOnDevice columns,
+                    Sink sink) {
   const std::uint32_t index = blockIdx.x * kPixelThreads + threadIdx.x;
-  const std::uint32_t row = index / columns.outputs, column = index % columns.outputs;
-  if (row >= rows.outputs) return;
-  const std::int32_t* const row_weights = rows.weights + std::size_t{row} * rows.taps;
-  const std::int32_t* const column_weights = columns.weights + std::size_t{column} * columns.taps;
-  const std::int32_t first_row = rows.first[row], row_count = rows.count[row];
-  const std::int32_t first_column = columns.first[column], column_count = columns.count[column];
+  const std::uint32_t y = index / columns.outputs, x = index % columns.outputs;
+  if (y >= rows.outputs) return;
+  const Taps row = rows.taps[y], column = columns.taps[x];
 
   std::int32_t red = 0, green = 0, blue = 0;
-  for (std::int32_t j = 0; j < column_count; ++j) {
+#pragma unroll
+  for (std::size_t j = 0; j < kTaps; ++j) {
+    if (column.weight[j] == 0) continue;
     std::int32_t blend_red = 0, blend_green = 0, blend_blue = 0;
-    for (std::int32_t i = 0; i < row_count; ++i) {
-      const Rgb pixel = source(first_row + i, first_column + j);
-      const std::int32_t weight = row_weights[i];
-      blend_red += weight * pixel.red;
-      blend_green += weight * pixel.green;
-      blend_blue += weight * pixel.blue;
+#pragma unroll
+    for (std::size_t i = 0; i < kTaps; ++i) {
+      if (row.weight[i] == 0) continue;
+      const Rgb pixel = source(row.first + row.offset[i], column.first + column.offset[j]);
+      blend_red += row.weight[i] * pixel.red;
+      blend_green += row.weight[i] * pixel.green;
+      blend_blue += row.weight[i] * pixel.blue;
     }
-    const std::int32_t weight = column_weights[j];
-    red += weight * round_to_pixel(blend_red);
-    green += weight * round_to_pixel(blend_green);
-    blue += weight * round_to_pixel(blend_blue);
+    red += column.weight[j] * round_to_pixel(blend_red);
+    green += column.weight[j] * round_to_pixel(blend_green);
+    blue += column.weight[j] * round_to_pixel(blend_blue);
   }
   sink(index, {round_to_pixel(red), round_to_pixel(green), round_to_pixel(blue)});
 }

@@ -76,7 +76,10 @@ def test_the_module_carries_code_for_every_promised_gpu():
     if lister is None:
         pytest.skip("no cuobjdump: the module's architectures NOT TESTED")
     listed = subprocess.run(
-        [lister, "--list-elf", "--list-ptx", _native.__file__], capture_output=True, text=True
+        [lister, "--list-elf", "--list-ptx", _native.__file__],
+        capture_output=True,
+        check=False,
+        text=True,
     )
     if "sm_" not in listed.stdout:
         pytest.skip("this build has no CUDA kernels: the module's architectures NOT TESTED")
