@@ -26,8 +26,9 @@ std::size_t round_up(std::size_t count, std::size_t step) {
 //   float32   x', c', |c'|^2 / 2 and each of the d steps of the dot product round once, relative
 //             to sums that X N + N^2 bounds: less than (d + 16) u (X N + N^2).
 //   float64   the definition itself rounds: less than (d + 16) 2^-53 (X^2 + N^2) of half a
-//   distance. bytes     with x' = s q + r and every c' within R of its bytes, Cauchy and Schwarz
-//   bound what
+//             distance.
+//
+//   bytes     with x' = s q + r and every c' within R of its bytes, Cauchy and Schwarz bound what
 //             the dot product loses by |r| N + (X + |r|) R; the sum of products of bytes is exact.
 //
 // Twice the first two also cover how these formulas themselves round. N and X are raised to 2^-50
