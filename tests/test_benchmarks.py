@@ -99,7 +99,7 @@ def test_repeated_calls_so_many_times():
 
 def build_contest(answer):
     contest = Contest("head", "a contest", lambda y: float(abs(y - 1)))
-    contest.add_ours("ours", lambda: None, np.float32(answer), "f32")
+    contest.add_ours("ours", lambda: None, "f32", np.float32(answer))
     contest.add_peer("fast", lambda: 1.0, "f32")
     contest.add_peer("slow", lambda: 1.0, "f32")
     contest.add_floor("floor", lambda _: None)

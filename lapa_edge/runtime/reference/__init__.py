@@ -1,7 +1,7 @@
 """What the native kernels compute, written to be read.
 
 Each function has the name, arguments and result of its twin in ``lapa_edge._native``, and the
-same bits: the order of every float32 addition here is the kernels' order too. Tests compare the
+same bits: the order of every addition here is the kernels' order too. Tests compare the
 two with ``==``. Arguments are trusted here; the kernels are the ones that check them.
 """
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from bench.contest import Claim, Contest, Result
-from bench.native import bind_codebook
+from bench.native import bind_codebook, bind_lookup
 from bench.probe import Probe
 from bench.tables import show_count
 from bench.targets import CodebookTarget, TokensTarget
@@ -21,11 +21,10 @@ OURS, PEERS = "native", ("numpy", "torch.cdist", "faiss")
 def build_codebook_contest(
     target: CodebookTarget, probe: Probe, rng: np.random.Generator
 ) -> Contest:
-    """The codes of many vectors; ours also writes the latents, the others do not."""
+    """The codes of many vectors."""
     x, codebook = draw(target, rng)
     contest = Contest("code", target.title, build_error(x, codebook))
-    codes, latents = np.zeros(target.n, np.int32), np.zeros_like(x)
-    contest.add_ours(OURS, bind_codebook(codebook, x, codes, latents), codes, "codes")
+    contest.add_ours(OURS, bind_lookup(codebook, x), "codes")
     add_peers(contest, x, codebook)
     products = target.n * target.k * target.d
     floor = f"{show_count(products)} multiply-adds"
@@ -39,7 +38,7 @@ def build_tokens_contest(target: TokensTarget, rng: np.random.Generator) -> Cont
     x, codebook = draw(target, rng)
     contest = Contest("code", target.title, build_error(x, codebook))
     codes, latents = np.zeros(target.n, np.int32), np.zeros_like(x)
-    contest.add_ours(OURS, bind_codebook(codebook, x, codes, latents), codes, "codes")
+    contest.add_ours(OURS, bind_codebook(codebook, x, codes, latents), "codes", codes)
     add_peers(contest, x, codebook, gather=True)
     contest.claims.append(Claim(OURS, PEERS, must_us=target.must_us, aim_us=target.aim_us))
     return contest

@@ -78,18 +78,23 @@ class Contest:
     candidates: list[Candidate] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
 
-    def add_ours(self, name: str, step: Call, into: Result, tolerance: str) -> None:
-        """Our kernel: `step` fills `into`."""
-        self._add(Candidate(name, "ours", repeated(step), lambda: into, tolerance))
+    def add_ours(self, name: str, call: Call, tolerance: str, into: Result | None = None) -> None:
+        """Our kernel: `call` returns the result, or fills `into`."""
+        self._add_call(name, "ours", call, tolerance, into)
 
     def add_peer(self, name: str, call: Call, tolerance: str, into: Result | None = None) -> None:
         """An alternative: `call` returns the result, or fills `into`."""
-        result = call if into is None else lambda: into
-        self._add(Candidate(name, "peer", repeated(call), result, tolerance))
+        self._add_call(name, "peer", call, tolerance, into)
 
     def add_floor(self, name: str, run: Run) -> None:
         """What no kernel can beat on this machine."""
         self._add(Candidate(name, "floor", run))
+
+    def _add_call(
+        self, name: str, role: str, call: Call, tolerance: str, into: Result | None
+    ) -> None:
+        result = call if into is None else lambda: into
+        self._add(Candidate(name, role, repeated(call), result, tolerance))
 
     def _add(self, candidate: Candidate) -> None:
         assert candidate.name not in {known.name for known in self.candidates}, candidate.name

@@ -33,7 +33,7 @@ def build_frame_contest(
     contest = Contest("frame", target.title, error)
     planes = np.zeros_like(exact)
     step = bind_preprocessor(frame, planes, (HALF,) * 3, (HALF,) * 3)
-    contest.add_ours(OURS, step, planes, "same_filter")
+    contest.add_ours(OURS, step, "same_filter", planes)
     add_opencv(contest, frame, target.target)
     floor = f"read {show_size(frame.nbytes)}, write {show_size(planes.nbytes)}"
     contest.add_floor(floor, probe.move(frame.nbytes, planes.nbytes, target.target[0]))

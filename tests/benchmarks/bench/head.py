@@ -45,7 +45,7 @@ def build_head_contest(
     for precision in target.must:
         y = np.zeros(target.output, np.float32)
         step = bind_head(weights, precision, ranges, x[0], y)
-        contest.add_ours(precision, step, y, precision)
+        contest.add_ours(precision, step, precision, y)
         size = target.products * WEIGHT_BYTES[precision]
         floor = f"read {show_size(size)}"
         contest.add_floor(floor, probe.read(size))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from lapa_edge import _native
@@ -22,6 +23,11 @@ def bind_head(
     calibration = dict(ranges) if precision == "int8" else None
     head = _native.ActionHead(dict(weights), precision=precision, calibration=calibration)
     return head.bind(x, y).step
+
+
+def bind_lookup(codebook: Float32, x: Float32) -> Callable[[], Int32]:
+    """The codes [n] of `x` [n, d]."""
+    return partial(_native.Codebook(codebook).nearest, x)
 
 
 def bind_codebook(codebook: Float32, x: Float32, codes: Int32, latents: Float32) -> Step:
