@@ -62,7 +62,7 @@ struct ByteTile {
 
   HWY_INLINE void prepare(const CodebookView& codebook, const float* x) {
     const FloatTag tag;
-    const ByteScreen& screen = codebook.screen.by_bytes;
+    const Screen& screen = codebook.screen;
     Floats largest[rows], inverse[rows], squares[rows], residuals[rows];
     for (Floats& most : largest) most = hn::Set(tag, 0x1p-60f);  // no division by zero
     for_each_centred<rows>(codebook, x, [&](std::size_t row, std::size_t, Floats values) HWY_ATTR {
@@ -88,9 +88,9 @@ struct ByteTile {
           residuals[row] = hn::MulAdd(residual, residual, residuals[row]);
         });
     for (std::size_t row = 0; row < rows; ++row) {
-      const Floats rest = hn::Mul(residuals[row], hn::Set(tag, screen.ratio));
+      const Floats rest = hn::Mul(residuals[row], hn::Set(tag, screen.byte_ratio));
       bound[row] = screen.error.at(
-          root_of_sum(hn::MulAdd(squares[row], hn::Set(tag, 1.0f / screen.ratio), rest)));
+          root_of_sum(hn::MulAdd(squares[row], hn::Set(tag, 1.0f / screen.byte_ratio), rest)));
     }
   }
 
@@ -101,7 +101,7 @@ struct ByteTile {
     const FloatTag tag;
     const Screen& screen = codebook.screen;
     const std::size_t columns = padded_columns(codebook.d), stride = whole_vectors(codebook.d);
-    const std::int8_t* HWY_RESTRICT from = screen.by_bytes.bytes + code * columns;
+    const std::int8_t* HWY_RESTRICT from = screen.bytes + code * columns;
     ByteDots dots[rows][kVectors] = {};
     for (std::size_t column = 0; column < columns; column += 4, from += 4 * kPanel) {
       const auto* codes = reinterpret_cast<const std::int32_t*>(from);
@@ -114,7 +114,7 @@ struct ByteTile {
       }
     }
     for (std::size_t row = 0; row < rows; ++row) {
-      const Floats both_scales = hn::Set(tag, scale[row] * screen.by_bytes.scale);
+      const Floats both_scales = hn::Set(tag, scale[row] * screen.byte_scale);
       for (std::size_t v = 0; v < kVectors; ++v) {
         const Floats half_norm = hn::Load(tag, screen.half_norm + code + v * kLanes);
         const Floats dot = hn::ConvertTo(tag, to_ints(dots[row][v]));

@@ -31,11 +31,11 @@ class Codebook {
 
  private:
   std::vector<float> centre();
-  void pack_floats(const std::vector<float>& centred);
-  void pack_bytes(const std::vector<float>& centred);
+  void pack_norms(const std::vector<float>& centred, std::size_t panel);
+  void pack_floats(const std::vector<float>& centred, float norm);
+  void pack_bytes(const std::vector<float>& centred, float norm);
 
   const NearestCodeKernels& kernels_;
-  float norm_ = 0.0f;  // at least that of every centred code
   AlignedBuffer<float> codes_, mean_, half_norm_, floats_;
   AlignedBuffer<std::int8_t> bytes_;
   CodebookView view_;

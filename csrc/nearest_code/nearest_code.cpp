@@ -8,7 +8,7 @@ namespace lapa_edge {
 namespace {
 
 // Packing costs as much as comparing about this many rows with every code.
-constexpr std::size_t kRowsWorthPacking = 16;
+constexpr std::size_t kRowsWorthPacking = 32;
 
 }  // namespace
 

@@ -6,8 +6,9 @@
 //   candidates = all j with score[j] <= best score + 2 bound
 //
 // where no score is wrong by more than `bound` (codebook.cpp has its proof). The nearest code is
-// therefore always a candidate. Most rows have one and are done; the others compare theirs by the
-// distance in nearest_code.hpp. So the screen decides the speed and never the result.
+// therefore always a candidate. Most rows have one and are done; the others compare theirs by
+// distances in float32, then, as far as those lie too close, by the one in nearest_code.hpp. So the
+// screen decides the speed and never the result.
 //
 // Free of the standard library, since simd/targets/*.cpp include it: see simd/vector.hpp.
 #pragma once
@@ -35,24 +36,21 @@ struct ErrorBound {
   constexpr float at(float norm) const { return constant + (linear + quadratic * norm) * norm; }
 };
 
-/// c' in bytes, c' = scale * byte + residual; of `x' = s * byte + r` its error bound takes
+/// A centred codebook in panels of codes side by side, each of the table's width, as floats or as
+/// bytes; filled up with zeros to whole panels. With c' = byte_scale * byte + residual, and of a
+/// row x' = s * byte + r, the bytes' error bound takes
 ///
-///   sqrt(ratio |r|^2 + |x'|^2 / ratio)        ratio = (most |c'|) / (most |residual|)
-struct ByteScreen {
-  const std::int8_t* bytes;  // [panels, padded columns / 4, byte_panel, 4]; null where not used
-  float scale, ratio;
-  ErrorBound error;
-};
-
-/// A centred codebook in panels of codes side by side, each of the table's width; filled up with
-/// zeros to whole panels.
+///   sqrt(byte_ratio |r|^2 + |x'|^2 / byte_ratio)     byte_ratio = (most |c'|) / (most |residual|)
+///
+/// and that of floats |x'|, from kLeastNorm to kLargestNorm.
 struct Screen {
-  std::size_t codes;       // filled up; 0 where there is no screen
-  const float* mean;       // [d, and zeros up to a whole vector]
-  const float* half_norm;  // [codes]: |c'|^2 / 2; infinite beyond the last code
-  const float* floats;     // [panels, d, float_panel]: c'
-  ErrorBound error;        // of |x'|, raised to kLeastNorm and no more than kLargestNorm
-  ByteScreen by_bytes;
+  std::size_t codes;         // filled up; 0 where there is no screen
+  const float* mean;         // [d, and zeros up to a whole vector]
+  const float* half_norm;    // [codes]: |c'|^2 / 2; infinite beyond the last code
+  const float* floats;       // [panels, d, float_panel]: c'; null where there are bytes
+  const std::int8_t* bytes;  // [panels, padded columns / 4, byte_panel, 4]; or null
+  float byte_scale, byte_ratio;
+  ErrorBound error;
 };
 
 struct CodebookView {

@@ -34,6 +34,7 @@ _EXTRAS = {
     "bags": ("rosbags",),
     "scale": ("ray",),
     "export": ("onnx", "onnxscript"),
+    "bench": ("faiss", "cv2"),
     "trt-rtx": ("tensorrt_rtx_bindings", "tensorrt_rtx_libs"),
     "demo": ("metaworld", "mujoco", "gymnasium"),
 }
