@@ -57,16 +57,17 @@ def nearest_code(
     """
 
 class Codebook:
-    """A codebook packed once for many lookups on the CPU, each as ``nearest_code`` answers it.
+    """A codebook packed once for many lookups, each as ``nearest_code`` answers it.
 
     Keeps a copy. May be used by several threads at once. The GIL is released where a lookup takes
     about 10 us or more (m * k * d of 2^20): below, releasing it would cost more than it gives.
 
     Args:
         codebook: float32 [k, d], k and d at least 1.
+        device: where it lies and lookups run; on "cuda" threads take turns.
     """
 
-    def __init__(self, codebook: NDArray[np.float32]) -> None: ...
+    def __init__(self, codebook: NDArray[np.float32], *, device: _Device = "cpu") -> None: ...
     @property
     def size(self) -> int:
         """k."""

@@ -81,7 +81,8 @@ void check_vector(const char* name, const py::array& array, std::size_t size);
 /// check_vector, and writeable.
 void check_out(const py::array& out, std::size_t size);
 
-/// Throws unless ok: py::value_error, or std::runtime_error where the GPU is at fault. `x` is what the input is called, of `inputs` columns.
+/// Throws unless ok: py::value_error, or std::runtime_error where the GPU is at fault. `x` is what
+/// the input is called, of `inputs` columns.
 void check_result(const HeadResult& result, const char* x, std::size_t inputs, std::size_t outputs);
 
 }  // namespace lapa_edge::bindings

@@ -7,7 +7,9 @@
 #include <stdexcept>
 
 #include "bindings/arrays.hpp"
+#include "bindings/nv12.hpp"
 #include "bindings/register.hpp"
+#include "bindings/words.hpp"
 #include "preprocess/cuda_preprocessor.hpp"
 
 namespace lapa_edge::bindings {
@@ -15,30 +17,6 @@ namespace {
 
 using Side = py::ssize_t;
 using PerChannel = std::array<double, kChannels>;
-
-struct Word {
-  const char* text;
-  int value;
-};
-
-// The value of one of a few words.
-template <typename Value, std::size_t kCount>
-Value choose(const char* name, const std::string& given, const Word (&words)[kCount]) {
-  std::string expected;
-  for (const Word& word : words) {
-    if (given == word.text) return static_cast<Value>(word.value);
-    expected += (expected.empty() ? "\"" : ", \"") + std::string(word.text) + "\"";
-  }
-  refuse(name, "one of " + expected, "\"" + given + "\"");
-}
-
-YuvMatrix choose_matrix(const std::string& standard, const std::string& range) {
-  constexpr Word kStandards[] = {{"bt601", int(YuvStandard::bt601)},
-                                 {"bt709", int(YuvStandard::bt709)}};
-  constexpr Word kRanges[] = {{"limited", int(YuvRange::limited)}, {"full", int(YuvRange::full)}};
-  return yuv_matrix(choose<YuvStandard>("standard", standard, kStandards),
-                    choose<YuvRange>("range", range, kRanges));
-}
 
 std::size_t check_side(const char* name, Side side, bool even = false) {
   if (side < 1 || side > Side{kMaxFrameSide} || (even && side % 2 != 0)) {
@@ -184,31 +162,9 @@ py::cpp_function bind(const py::object& self, py::array frame, py::array planes)
   });
 }
 
-py::array_t<std::uint8_t> bound_nv12_to_rgb(const py::array& image, const std::string& standard,
-                                            const std::string& range) {
-  constexpr const char* kExpected = "uint8 [height * 3 / 2, width], height and width even";
-  const Array<std::uint8_t> frame = contiguous<std::uint8_t>("image", image, 2, kExpected);
-  const Side height = frame.shape(0) / 3 * 2, width = frame.shape(1);
-  if (frame.shape(0) % 3 != 0 || height < 2 || width < 2 || width % 2 != 0) {
-    refuse("image", kExpected, describe(image));
-  }
-  const YuvMatrix matrix = choose_matrix(standard, range);
-  py::array_t<std::uint8_t> pixels({height, width, Side{kChannels}});
-  const std::uint8_t* const from = frame.data();
-  std::uint8_t* const to = pixels.mutable_data();
-  {
-    const py::gil_scoped_release release;
-    nv12_to_rgb(from, static_cast<std::size_t>(height), static_cast<std::size_t>(width), matrix,
-                to);
-  }
-  return pixels;
-}
-
 }  // namespace
 
 void register_cuda_preprocess(py::module_& module) {
-  module.def("nv12_to_rgb", &bound_nv12_to_rgb, py::arg("image"), py::kw_only(),
-             py::arg("standard") = "bt601", py::arg("range") = "limited");
   py::class_<BoundCudaPreprocessor>(module, "CudaPreprocessor")
       .def(
           py::init<Side, Side, Side, Side, const PerChannel&, const PerChannel&, const std::string&,

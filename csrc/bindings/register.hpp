@@ -10,6 +10,7 @@ void register_control_loop(pybind11::module_& module);
 void register_cuda_preprocess(pybind11::module_& module);
 void register_instruction_sets(pybind11::module_& module);
 void register_nearest_code(pybind11::module_& module);
+void register_nv12(pybind11::module_& module);
 void register_preprocess(pybind11::module_& module);
 
 }  // namespace lapa_edge::bindings
