@@ -34,7 +34,6 @@ check_programs() {
     local missing=()
     command -v aarch64-linux-gnu-g++ > /dev/null || missing+=(g++-aarch64-linux-gnu)
     command -v qemu-aarch64-static > /dev/null || missing+=(qemu-user-static)
-    command -v readelf > /dev/null || missing+=(binutils)
     [ ${#missing[@]} = 0 ] || fail "programs are missing; run:" \
         "apt-get install -y --no-install-recommends ${missing[*]}"
     "$python" -c 'import lapa_edge._native, onnx, pip' \
@@ -101,7 +100,7 @@ build_wheel() {
 # A virtual environment of that root: robot/bin/python-CPU runs on CPU.
 make_robot() {
     robot=$work/robot
-    local site=$robot/lib/python$version/site-packages platforms=(linux_aarch64) tag
+    local site=$robot/lib/python$version/site-packages platforms=(linux_aarch64) tag tool cpu
     for tag in manylinux_2_28 manylinux_2_27 manylinux_2_17 manylinux2014; do
         platforms+=("${tag}_aarch64")
     done
@@ -117,15 +116,18 @@ make_robot() {
         "${install[@]}" --no-deps --upgrade "$wheel"
     fi
 
-    mkdir -p "$robot/bin"
+    # A robot has no compiler: tests that build programs of their own skip, and say so.
+    mkdir -p "$robot/bin" "$robot/tools"
+    for tool in readelf nm objdump; do
+        ln -sf "$(command -v "aarch64-linux-gnu-$tool")" "$robot/tools/$tool"
+    done
     echo "home = $root/usr/bin" > "$robot/pyvenv.cfg"
-    local cpu
     for cpu in "${!instruction_sets[@]}"; do
         # numpy's own SVE products raise floating-point flags that mean nothing, and tests hear them.
         cat > "$robot/bin/python-$cpu" << SCRIPT
 #!/bin/sh
 export OPENBLAS_CORETYPE=ARMV8
-exec qemu-aarch64-static -L '$root' -cpu $cpu -0 "\$0" '$root/usr/bin/python$version' "\$@"
+exec '$(command -v qemu-aarch64-static)' -L '$root' -cpu $cpu -0 "\$0" '$root/usr/bin/python$version' "\$@"
 SCRIPT
         chmod +x "$robot/bin/python-$cpu"
     done
@@ -133,7 +135,7 @@ SCRIPT
 
 # The kernels' tests on one processor, then its answers beside this machine's.
 check_cpu() {
-    local run=(env -u PYTHONPATH -u PYTHONHOME "$robot/bin/python-$1")
+    local run=(env -u PYTHONPATH -u PYTHONHOME PATH="$robot/tools" "$robot/bin/python-$1")
     "${run[@]}" "$here/kernel_tests.py" "${instruction_sets[$1]}"
     "${run[@]}" "$here/answers.py" "$work/case" "$work/$1.npz" --latents "$work/here.npz"
     "$python" "$here/compare.py" "$work/here.npz" "$work/$1.npz"
