@@ -49,13 +49,19 @@ def kernel_answers(inputs: dict[str, np.ndarray]) -> Iterator[tuple[str, np.ndar
     yield "nearest_code", _native.nearest_code(inputs["x"], inputs["small_codebook"])
     yield "nearest_code_large", _native.nearest_code(inputs["x"], inputs["large_codebook"])
     yield "nearest_code_tied", _native.nearest_code(inputs["tied_x"], inputs["tied_codebook"])
-    weights = {
-        name.removeprefix("weights/"): inputs[name] for name in inputs if name.startswith("weights")
-    }
-    yield "action_head", _native.ActionHead(weights).forward(inputs["head_x"])
+    weights, calibration = (read_folder(inputs, name) for name in ("weights", "calibration"))
+    for precision, ranges in {"f32": None, "bf16": None, "int8": calibration}.items():
+        head = _native.ActionHead(weights, precision=precision, calibration=ranges)
+        yield f"action_head_{precision}", head.forward(inputs["head_x"])
     frame = inputs["frames"][0]
     yield "resize_frame", _native.resize_frame(frame, 131, 97)
     yield "preprocess_frame", _native.preprocess_frame(frame, 224, 224, (0.5,) * 3, (0.2,) * 3)
+
+
+def read_folder(inputs: dict[str, np.ndarray], folder: str) -> dict[str, np.ndarray]:
+    """``{name: array}`` of what the case calls ``folder/name``."""
+    names = [name.split("/", 1) for name in inputs if "/" in name]
+    return {name: inputs[f"{at}/{name}"] for at, name in names if at == folder}
 
 
 def read_latents(path: Path) -> list[Latent]:
