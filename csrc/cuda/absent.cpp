@@ -47,7 +47,8 @@ void resize_frame(const std::uint8_t*, FrameSize, FrameSize, std::uint8_t*) {
   require();
 }
 
-void preprocess_frame(const std::uint8_t*, FrameSize, FrameSize, const PixelTable&, float*) {
+void preprocess_frame(const std::uint8_t*, FrameSize, FrameSize, ChannelOrder, const Normalisation&,
+                      float*) {
   require();
 }
 

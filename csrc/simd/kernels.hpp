@@ -4,6 +4,7 @@
 #pragma once
 
 #include "action_head/dense.hpp"
+#include "preprocess/resize_kernels.hpp"
 
 namespace lapa_edge {
 
@@ -11,6 +12,7 @@ enum class InstructionSet;
 
 struct Kernels {
   DenseKernels dense;
+  ResizeKernels resize;
 };
 
 /// The kernels of a runnable instruction set.

@@ -7,6 +7,13 @@ two with ``==``. Arguments are trusted here; the kernels are the ones that check
 
 from lapa_edge.runtime.reference.action_head import ActionHead, fused_multiply_add
 from lapa_edge.runtime.reference.nearest_code import nearest_code
-from lapa_edge.runtime.reference.preprocess import preprocess_frame, resize_frame
+from lapa_edge.runtime.reference.preprocess import normalisation, preprocess_frame, resize_frame
 
-__all__ = ["ActionHead", "fused_multiply_add", "nearest_code", "preprocess_frame", "resize_frame"]
+__all__ = [
+    "ActionHead",
+    "fused_multiply_add",
+    "nearest_code",
+    "normalisation",
+    "preprocess_frame",
+    "resize_frame",
+]
