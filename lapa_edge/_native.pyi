@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 _Device = Literal["cpu", "cuda"]
 _Precision = Literal["f32", "bf16", "int8"]
+_Order = Literal["rgb", "bgr"]
 
 def built_with_cuda() -> bool:
     """Whether this build has CUDA kernels."""
@@ -344,7 +345,7 @@ def histogram_ends() -> NDArray[np.int64]:
 def resize_frame(
     image: NDArray[np.uint8], height: int, width: int, *, device: _Device = "cpu"
 ) -> NDArray[np.uint8]:
-    """Pillow's ``Image.resize((width, height), BILINEAR)``: antialiased, in fixed point.
+    """Antialiased: halved while at least twice too large, then Pillow's BILINEAR in fixed point.
 
     Args:
         image: uint8 [h, w, 3], sides of 1 to 16384.
@@ -363,23 +364,62 @@ def preprocess_frame(
     mean: Sequence[float],
     std: Sequence[float],
     *,
+    order: _Order = "rgb",
     device: _Device = "cpu",
 ) -> NDArray[np.float32]:
     """What the policy sees: ``resize_frame``, normalised, planes first.
 
-    ``(float32(pixel) / 255 - mean) / std``, each of the three steps rounded to float32.
+    ``pixel * scale + offset`` in float32, rounded once, with ``scale = 1 / (255 std)`` and
+    ``offset = -mean / std``, the offset within 1/500 of a pixel's level.
 
     Args:
         image: uint8 [h, w, 3], sides of 1 to 16384.
         height: rows of the result, 1 to 16384.
         width: columns of the result, 1 to 16384.
-        mean: three finite values in units of full scale (0 to 1).
-        std: three finite values above 0 in the same unit.
+        mean: three values from -100 to 100 in units of full scale (0 to 1), by plane.
+        std: three values from 1e-6 to 1e6 in the same unit.
+        order: how the channels of the image lie.
         device: where to compute.
 
     Returns:
-        float32 [3, height, width].
+        float32 [3, height, width]: red, green, blue.
     """
+
+class Preprocessor:
+    """``preprocess_frame`` for a camera's frames: all that they have in common is made once.
+
+    Frames may have padded rows. One preprocessor runs one call at a time: a second thread gets a
+    RuntimeError, so build one per thread.
+
+    Args:
+        source_height: rows of every frame, 1 to 16384.
+        source_width: columns of every frame, 1 to 16384.
+        height: see ``preprocess_frame``; so are the others.
+    """
+
+    def __init__(
+        self,
+        source_height: int,
+        source_width: int,
+        height: int,
+        width: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        *,
+        order: _Order = "rgb",
+    ) -> None: ...
+    def run(self, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 [source_height, source_width, 3] to float32 [3, height, width]."""
+
+    def run_into(self, frame: NDArray[np.uint8], planes: NDArray[np.float32]) -> None:
+        """``run`` without allocation. Neither is copied: pixels lie side by side in each row."""
+
+    def bind(self, frame: NDArray[np.uint8], planes: NDArray[np.float32]) -> Callable[[], None]:
+        """``run_into`` as a function without arguments, for buffers that stay.
+
+        It looks at whatever ``frame`` holds when it is called, keeps both arrays alive, and has
+        scratch of its own: several may run at once.
+        """
 
 def nv12_to_rgb(
     image: NDArray[np.uint8],

@@ -3,74 +3,106 @@
 #include <pybind11/stl.h>
 
 #include <array>
-#include <vector>
+#include <atomic>
+#include <cmath>
+#include <memory>
 
-#include "base/finite.hpp"
 #include "bindings/arrays.hpp"
 #include "bindings/register.hpp"
 
 namespace lapa_edge::bindings {
 namespace {
 
-using Frame = Array<std::uint8_t>;
-using PerChannel = std::array<float, kChannels>;
+using PerChannel = std::array<double, kChannels>;
 
-Frame take_frame(const py::array& image) {
-  constexpr const char* kExpected = "uint8 [height, width, 3]";
-  constexpr const char* kFix = "pass the camera frame as it is";
-  Frame frame = contiguous<std::uint8_t>("image", image, 3, kExpected, kFix);
-  if (frame.shape(2) != kChannels) refuse("image", kExpected, describe(image), kFix);
-  for (int axis = 0; axis < 2; ++axis) {
-    if (frame.shape(axis) < 1 || frame.shape(axis) > py::ssize_t{kMaxFrameSide}) {
-      refuse("image", "sides of 1 to " + std::to_string(kMaxFrameSide), describe(image));
-    }
-  }
-  return frame;
-}
+constexpr py::ssize_t kMaxSide{kMaxFrameSide}, kPixelBytes{kChannels};
 
-FrameSize size_of(const Frame& frame) {
-  return {static_cast<std::size_t>(frame.shape(0)), static_cast<std::size_t>(frame.shape(1))};
-}
-
-FrameSize check_target(py::ssize_t height, py::ssize_t width) {
+FrameSize check_size(const char* height_name, py::ssize_t height, const char* width_name,
+                     py::ssize_t width) {
   const auto check_side = [](const char* name, py::ssize_t side) {
-    if (side < 1 || side > py::ssize_t{kMaxFrameSide}) {
-      refuse(name, "1 to " + std::to_string(kMaxFrameSide), std::to_string(side));
-    }
-    return static_cast<std::size_t>(side);
+    if (side >= 1 && side <= kMaxSide) return static_cast<std::size_t>(side);
+    refuse(name, "1 to " + std::to_string(kMaxSide), std::to_string(side));
   };
-  return {check_side("height", height), check_side("width", width)};
+  return {check_side(height_name, height), check_side(width_name, width)};
 }
 
-PixelTable check_table(const PerChannel& mean, const PerChannel& std) {
+Normalisation check_normalisation(const PerChannel& mean, const PerChannel& std) {
   for (std::size_t c = 0; c < kChannels; ++c) {
-    if (!is_finite(mean[c])) refuse("mean", "three finite numbers", std::to_string(mean[c]));
-    if (!is_finite(std[c]) || !(std[c] > 0.0f)) {
-      refuse("std", "three finite numbers above 0", std::to_string(std[c]));
+    if (!(std::abs(mean[c]) <= 100.0)) {
+      refuse("mean", "three numbers from -100 to 100", std::to_string(mean[c]));
+    }
+    if (!(std[c] >= 1e-6 && std[c] <= 1e6)) {
+      refuse("std", "three numbers from 1e-6 to 1e6", std::to_string(std[c]));
     }
   }
-  const PixelTable table = build_pixel_table(mean, std);
-  for (const auto& channel : table) {
-    if (first_non_finite(channel.data(), channel.size()) < channel.size()) {
-      refuse("std", "numbers that keep (value / 255 - mean) / std finite", "one too small");
+  return build_normalisation(mean, std);
+}
+
+ChannelOrder check_order(const std::string& order) {
+  if (order == "rgb") return ChannelOrder::rgb;
+  if (order != "bgr") refuse("order", "\"rgb\" or \"bgr\"", "\"" + order + "\"");
+  return ChannelOrder::bgr;
+}
+
+// `expected` is the whole rule for a frame: `uint8 [480, 640, 3]`.
+void check_frame(const py::array& image, const std::string& expected) {
+  if (!py::isinstance<py::array_t<std::uint8_t>>(image) || image.ndim() != 3 ||
+      image.shape(2) != kPixelBytes) {
+    refuse("image", expected, describe(image), "pass the camera frame as it is");
+  }
+}
+
+// Whether the kernels can read it in place: whole rows from top to bottom, padded or not.
+bool has_whole_rows(const py::array& image) {
+  return image.strides(2) == 1 && image.strides(1) == kPixelBytes &&
+         image.strides(0) >= image.shape(1) * kPixelBytes;
+}
+
+void check_whole_rows(const py::array& image) {
+  if (!has_whole_rows(image)) {
+    refuse("image", "rows whose pixels lie side by side", "other strides",
+           "pass np.ascontiguousarray(...)");
+  }
+}
+
+FrameView view_of(const py::array& image) {
+  return {static_cast<const std::uint8_t*>(image.data()),
+          static_cast<std::size_t>(image.strides(0))};
+}
+
+FrameSize size_of(const py::array& image) {
+  return {static_cast<std::size_t>(image.shape(0)), static_cast<std::size_t>(image.shape(1))};
+}
+
+// A frame of any size, copied where its pixels do not lie side by side; `tight`: without padding.
+py::array take_frame(const py::array& image, bool tight) {
+  check_frame(image, "uint8 [height, width, 3]");
+  for (int axis = 0; axis < 2; ++axis) {
+    if (image.shape(axis) < 1 || image.shape(axis) > kMaxSide) {
+      refuse("image", "sides of 1 to " + std::to_string(kMaxSide), describe(image));
     }
   }
-  return table;
+  if (!tight && has_whole_rows(image)) return image;
+  return Array<std::uint8_t>(image);
+}
+
+py::array_t<float> empty_planes(FrameSize size) {
+  return py::array_t<float>({kChannels, size.height, size.width});
 }
 
 py::array_t<std::uint8_t> bound_resize_frame(const py::array& image, py::ssize_t height,
                                              py::ssize_t width, const std::string& device) {
-  const Frame frame = take_frame(image);
-  const FrameSize source = size_of(frame), target = check_target(height, width);
   const bool on_cuda = wants_cuda(device);
+  const py::array frame = take_frame(image, on_cuda);
+  const FrameSize source = size_of(frame), target = check_size("height", height, "width", width);
 
-  py::array_t<std::uint8_t> resized({height, width, py::ssize_t{kChannels}});
-  const std::uint8_t* from = frame.data();
+  py::array_t<std::uint8_t> resized({height, width, kPixelBytes});
+  const FrameView from = view_of(frame);
   std::uint8_t* to = resized.mutable_data();
   {
     const py::gil_scoped_release release;
     if (on_cuda) {
-      cuda::resize_frame(from, source, target, to);
+      cuda::resize_frame(from.pixels, source, target, to);
     } else {
       FrameResizer(source, target).resize(from, to);
     }
@@ -80,26 +112,123 @@ py::array_t<std::uint8_t> bound_resize_frame(const py::array& image, py::ssize_t
 
 py::array_t<float> bound_preprocess_frame(const py::array& image, py::ssize_t height,
                                           py::ssize_t width, const PerChannel& mean,
-                                          const PerChannel& std, const std::string& device) {
-  const Frame frame = take_frame(image);
-  const FrameSize source = size_of(frame), target = check_target(height, width);
-  const PixelTable table = check_table(mean, std);
+                                          const PerChannel& std, const std::string& order,
+                                          const std::string& device) {
   const bool on_cuda = wants_cuda(device);
+  const py::array frame = take_frame(image, on_cuda);
+  const FrameSize source = size_of(frame), target = check_size("height", height, "width", width);
+  const Normalisation normalisation = check_normalisation(mean, std);
+  const ChannelOrder channels = check_order(order);
 
-  py::array_t<float> planes({py::ssize_t{kChannels}, height, width});
-  const std::uint8_t* from = frame.data();
+  py::array_t<float> planes = empty_planes(target);
+  const FrameView from = view_of(frame);
   float* to = planes.mutable_data();
   {
     const py::gil_scoped_release release;
     if (on_cuda) {
-      cuda::preprocess_frame(from, source, target, table, to);
+      cuda::preprocess_frame(from.pixels, source, target, channels, normalisation, to);
     } else {
-      std::vector<std::uint8_t> resized(target.height * target.width * kChannels);
-      FrameResizer(source, target).resize(from, resized.data());
-      normalise_frame(resized.data(), target, table, to);
+      FrameResizer(source, target).preprocess(from, channels, normalisation, to);
     }
   }
   return planes;
+}
+
+// Frames of one size to planes of one size, with everything made once.
+class BoundPreprocessor {
+ public:
+  BoundPreprocessor(FrameSize source, FrameSize target, ChannelOrder order,
+                    const Normalisation& normalisation)
+      : source_(source),
+        target_(target),
+        order_(order),
+        normalisation_(normalisation),
+        resizer_(source, target) {}
+
+  BoundPreprocessor(const BoundPreprocessor& other)
+      : BoundPreprocessor(other.source_, other.target_, other.order_, other.normalisation_) {}
+
+  void check_source(const py::array& image) const {
+    const std::string expected =
+        "uint8 [" + std::to_string(source_.height) + ", " + std::to_string(source_.width) + ", 3]";
+    check_frame(image, expected);
+    if (!(size_of(image) == source_)) refuse("image", expected, describe(image));
+  }
+
+  void check_planes(const py::array& planes) const {
+    const std::string expected = "float32 [3, " + std::to_string(target_.height) + ", " +
+                                 std::to_string(target_.width) + "]";
+    if (!py::isinstance<py::array_t<float>>(planes) || planes.ndim() != 3 ||
+        planes.shape(0) != kPixelBytes ||
+        planes.shape(1) != static_cast<py::ssize_t>(target_.height) ||
+        planes.shape(2) != static_cast<py::ssize_t>(target_.width)) {
+      refuse("planes", expected, describe(planes));
+    }
+    if ((planes.flags() & kPlainLayout) != kPlainLayout) {
+      refuse("planes", "a contiguous array", "one with strides", "pass np.ascontiguousarray(...)");
+    }
+    if (!planes.writeable()) refuse("planes", "a writeable array", "a read-only one");
+  }
+
+  py::array_t<float> run(const py::array& image) {
+    check_source(image);
+    const py::array frame = take_frame(image, false);
+    py::array_t<float> planes = empty_planes(target_);
+    preprocess(view_of(frame), planes.mutable_data());
+    return planes;
+  }
+
+  void run_into(const py::array& image, py::array& planes) {
+    check_source(image);
+    check_whole_rows(image);
+    check_planes(planes);
+    preprocess(view_of(image), static_cast<float*>(planes.mutable_data()));
+  }
+
+  // Never waits: the control path must not.
+  void preprocess(FrameView frame, float* planes) {
+    if (busy_.test_and_set(std::memory_order_acquire)) {
+      throw std::runtime_error(
+          "preprocessor: already running in another thread; build one per thread");
+    }
+    {
+      const py::gil_scoped_release release;
+      resizer_.preprocess(frame, order_, normalisation_, planes);
+    }
+    busy_.clear(std::memory_order_release);
+  }
+
+ private:
+  FrameSize source_, target_;
+  ChannelOrder order_;
+  Normalisation normalisation_;
+  FrameResizer resizer_;
+  std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
+};
+
+std::unique_ptr<BoundPreprocessor> build_preprocessor(py::ssize_t source_height,
+                                                      py::ssize_t source_width, py::ssize_t height,
+                                                      py::ssize_t width, const PerChannel& mean,
+                                                      const PerChannel& std,
+                                                      const std::string& order) {
+  const FrameSize source = check_size("source_height", source_height, "source_width", source_width);
+  const FrameSize target = check_size("height", height, "width", width);
+  const Normalisation normalisation = check_normalisation(mean, std);
+  return std::make_unique<BoundPreprocessor>(source, target, check_order(order), normalisation);
+}
+
+// A function without arguments that turns what `frame` holds by then into `planes`. It has a
+// preprocessor of its own and keeps both arrays alive.
+py::cpp_function bind(const BoundPreprocessor& preprocessor, py::array frame, py::array planes) {
+  preprocessor.check_source(frame);
+  preprocessor.check_planes(planes);
+  check_whole_rows(frame);
+  const FrameView from = view_of(frame);
+  float* to = static_cast<float*>(planes.mutable_data());
+  const auto own = std::make_shared<BoundPreprocessor>(preprocessor);
+  return py::cpp_function([own, frame = std::move(frame), planes = std::move(planes), from,
+                           to]() { own->preprocess(from, to); },
+                          py::name("step"));
 }
 
 }  // namespace
@@ -109,7 +238,14 @@ void register_preprocess(py::module_& module) {
              py::arg("width"), py::kw_only(), py::arg("device") = "cpu");
   module.def("preprocess_frame", &bound_preprocess_frame, py::arg("image"), py::arg("height"),
              py::arg("width"), py::arg("mean"), py::arg("std"), py::kw_only(),
-             py::arg("device") = "cpu");
+             py::arg("order") = "rgb", py::arg("device") = "cpu");
+  py::class_<BoundPreprocessor>(module, "Preprocessor")
+      .def(py::init(&build_preprocessor), py::arg("source_height"), py::arg("source_width"),
+           py::arg("height"), py::arg("width"), py::arg("mean"), py::arg("std"), py::kw_only(),
+           py::arg("order") = "rgb")
+      .def("run", &BoundPreprocessor::run, py::arg("frame"))
+      .def("run_into", &BoundPreprocessor::run_into, py::arg("frame"), py::arg("planes"))
+      .def("bind", &bind, py::arg("frame"), py::arg("planes"));
 }
 
 }  // namespace lapa_edge::bindings

@@ -69,7 +69,9 @@ NearestCodeResult nearest_code(const float*, const float*, std::size_t, std::siz
 void resize_frame(const std::uint8_t*, FrameSize, FrameSize, std::uint8_t*) {
   require();
 }
-void preprocess_frame(const std::uint8_t*, FrameSize, FrameSize, const PixelTable&, float*) {
+
+void preprocess_frame(const std::uint8_t*, FrameSize, FrameSize, ChannelOrder, const Normalisation&,
+                      float*) {
   require();
 }
 

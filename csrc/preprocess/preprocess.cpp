@@ -1,106 +1,126 @@
 #include "preprocess/preprocess.hpp"
 
 #include <algorithm>
-#include <cmath>
+
+#include "simd/instruction_set.hpp"
+#include "simd/kernels.hpp"
 
 namespace lapa_edge {
 namespace {
 
-// Each row on its own: [height, source width, 3] to [height, target width, 3].
-void resize_columns(const std::uint8_t* frame, std::size_t height, std::size_t source_width,
-                    const ResizeAxis& columns, std::uint8_t* narrowed) noexcept {
-  const std::size_t target_width = columns.first.size();
-  for (std::size_t y = 0; y < height; ++y, frame += source_width * kChannels) {
-    for (std::size_t x = 0; x < target_width; ++x, narrowed += kChannels) {
-      const std::int32_t* weight = columns.weights.data() + x * columns.taps;
-      const std::uint8_t* pixel = frame + columns.first[x] * kChannels;
-      std::int32_t sum[kChannels] = {0, 0, 0};
-      for (std::int32_t t = 0; t < columns.count[x]; ++t, pixel += kChannels) {
-        for (std::size_t c = 0; c < kChannels; ++c) sum[c] += weight[t] * pixel[c];
-      }
-      for (std::size_t c = 0; c < kChannels; ++c) narrowed[c] = round_to_pixel(sum[c]);
-    }
-  }
+// The active set's, or the scalar ones where vectors are longer than the frame is wide.
+const ResizeKernels& kernels_for(FrameSize source, FrameSize target) noexcept {
+  const ResizeKernels& active = kernels().resize;
+  const bool fit = source.width >= active.source_width && target.width >= active.chunk;
+  return fit ? active : kernels_of(InstructionSet::scalar).resize;
 }
 
-// Whole rows at a time: [source height, stride] to [target height, stride]; `sums` is [stride].
-void resize_rows(const std::uint8_t* frame, std::size_t stride, const ResizeAxis& rows,
-                 std::int32_t* sums, std::uint8_t* resized) noexcept {
-  for (std::size_t y = 0; y < rows.first.size(); ++y, resized += stride) {
-    std::fill(sums, sums + stride, 0);
-    for (std::int32_t t = 0; t < rows.count[y]; ++t) {
-      const std::int32_t weight = rows.weights[y * rows.taps + t];
-      const std::uint8_t* source = frame + (rows.first[y] + t) * stride;
-      for (std::size_t i = 0; i < stride; ++i) sums[i] += weight * source[i];
-    }
-    for (std::size_t i = 0; i < stride; ++i) resized[i] = round_to_pixel(sums[i]);
-  }
+std::size_t pitch_of(std::size_t width) noexcept {
+  return (width + 63) / 64 * 64;
+}
+
+AlignedBuffer<std::uint8_t> build_row(std::size_t pitch) {
+  return AlignedBuffer<std::uint8_t>(kChannels * pitch + kRowSlack);
 }
 
 }  // namespace
 
-ResizeAxis::ResizeAxis(std::size_t source, std::size_t target) : first(target), count(target) {
-  const double scale = static_cast<double>(source) / static_cast<double>(target);
-  const double support = std::max(scale, 1.0);  // the triangle's half width, in source pixels
-  taps = static_cast<std::size_t>(std::ceil(support)) * 2 + 1;
-  weights.assign(target * taps, 0);
-
-  std::vector<double> triangle(taps);
-  for (std::size_t o = 0; o < target; ++o) {
-    const double centre = (static_cast<double>(o) + 0.5) * scale;
-    const int begin = std::max(static_cast<int>(centre - support + 0.5), 0);
-    const int end = std::min(static_cast<int>(centre + support + 0.5), static_cast<int>(source));
-    double total = 0.0;
-    for (int i = begin; i < end; ++i) {
-      const double distance = std::abs((i - centre + 0.5) * (1.0 / support));
-      triangle[i - begin] = std::max(1.0 - distance, 0.0);
-      total += triangle[i - begin];
-    }
-    for (int t = 0; t < end - begin; ++t) {
-      const double share = triangle[t] / total;
-      weights[o * taps + t] = static_cast<std::int32_t>(0.5 + share * (1 << kWeightBits));
-    }
-    first[o] = begin;
-    count[o] = end - begin;
+Normalisation build_normalisation(const std::array<double, kChannels>& mean,
+                                  const std::array<double, kChannels>& std) noexcept {
+  Normalisation normalisation{};
+  for (std::size_t c = 0; c < kChannels; ++c) {
+    const float scale = static_cast<float>(1.0 / (255.0 * std[c])), raise = scale * 32768.0f;
+    normalisation.scale[c] = scale;
+    normalisation.offset[c] = static_cast<float>(-mean[c] / std[c] - raise) + raise;
   }
+  return normalisation;
 }
 
 FrameResizer::FrameResizer(FrameSize source, FrameSize target)
-    : source_(source),
-      target_(target),
+    : target_(target),
       rows_(source.height, target.height),
       columns_(source.width, target.width),
-      narrowed_(source.height * target.width * kChannels),
-      sums_(target.width * kChannels) {}
+      kernels_(kernels_for(source, target)),
+      column_tables_(columns_, kernels_.chunk, kernels_.window),
+      pitch_(pitch_of(columns_.halved)),
+      blended_(build_row(pitch_)),
+      resized_(kChannels * target.width) {
+  for (auto& row : halved_) row = build_row(pitch_);
+  std::size_t height = source.height, width = source.width;
+  do {
+    const std::size_t level = levels_.size();
+    levels_.push_back({level < rows_.halvings,
+                       level < columns_.halvings,
+                       height,
+                       width,
+                       {build_row(pitch_of(width)), build_row(pitch_of(width))}});
+    if (levels_.back().halve_rows) height = halve_length(height);
+    if (levels_.back().halve_columns) width = halve_length(width);
+  } while (levels_.size() < std::max(rows_.halvings, columns_.halvings));
+}
 
-void FrameResizer::resize(const std::uint8_t* frame, std::uint8_t* resized) noexcept {
-  if (source_ == target_) {
-    std::copy(frame, frame + source_.height * source_.width * kChannels, resized);
+void FrameResizer::resize(FrameView frame, std::uint8_t* pixels) noexcept {
+  const std::size_t width = target_.width;
+  std::uint8_t* const rows[] = {&resized_[0], &resized_[width], &resized_[2 * width]};
+  next_ = 0;
+  for (std::size_t y = 0; y < target_.height; ++y) {
+    blend_row(frame, y);
+    kernels_.resample_columns(column_tables_.view(), blended_.data(), pitch_, rows);
+    for (std::size_t x = 0; x < width; ++x) {
+      for (const std::uint8_t* row : rows) *pixels++ = row[x];
+    }
+  }
+}
+
+void FrameResizer::preprocess(FrameView frame, ChannelOrder order,
+                              const Normalisation& normalisation, float* planes) noexcept {
+  const std::size_t width = target_.width, area = target_.height * width;
+  // By the frame's channels, as they lie.
+  Normalisation by_channel = normalisation;
+  float* rows[] = {planes, planes + area, planes + 2 * area};
+  if (order == ChannelOrder::bgr) {
+    std::swap(by_channel.scale[0], by_channel.scale[2]);
+    std::swap(by_channel.offset[0], by_channel.offset[2]);
+    std::swap(rows[0], rows[2]);
+  }
+  next_ = 0;
+  for (std::size_t y = 0; y < target_.height; ++y) {
+    blend_row(frame, y);
+    kernels_.normalise_columns(column_tables_.view(), blended_.data(), pitch_, by_channel, rows);
+    for (float*& row : rows) row += width;
+  }
+}
+
+void FrameResizer::blend_row(FrameView frame, std::size_t y) noexcept {
+  const Taps& taps = rows_.outputs[y];
+  RowTaps rows;
+  for (std::size_t j = 0; j < kTaps; ++j) {
+    const std::size_t row = taps.first + taps.offset[j];
+    for (; next_ <= row; ++next_) {
+      read_row(frame, levels_.size() - 1, next_, halved_[next_ % kTaps].data(), pitch_);
+    }
+    rows.row[j] = halved_[row % kTaps].data();
+  }
+  rows.weight = taps.weight;
+  rows.one_pair = taps.weight[2] == 0 && taps.weight[3] == 0;
+  kernels_.blend_rows(rows, kChannels * pitch_, blended_.data());
+}
+
+void FrameResizer::read_row(FrameView frame, std::size_t level, std::size_t y, std::uint8_t* row,
+                            std::size_t pitch) noexcept {
+  Level& from = levels_[level];
+  const std::size_t first = from.halve_rows ? 2 * y : y;
+  const std::size_t second = from.halve_rows ? std::min(first + 1, from.height - 1) : first;
+  if (level == 0) {
+    kernels_.read_rows(frame.pixels + first * frame.pitch, frame.pixels + second * frame.pitch,
+                       from.width, from.halve_columns, row, pitch);
     return;
   }
-  resize_columns(frame, source_.height, source_.width, columns_, narrowed_.data());
-  resize_rows(narrowed_.data(), target_.width * kChannels, rows_, sums_.data(), resized);
-}
-
-PixelTable build_pixel_table(const std::array<float, kChannels>& mean,
-                             const std::array<float, kChannels>& std) noexcept {
-  PixelTable table;
-  for (std::size_t c = 0; c < kChannels; ++c) {
-    for (std::size_t v = 0; v < 256; ++v) {
-      table[c][v] = (static_cast<float>(v) / 255.0f - mean[c]) / std[c];
-    }
-  }
-  return table;
-}
-
-void normalise_frame(const std::uint8_t* frame, FrameSize size, const PixelTable& table,
-                     float* planes) noexcept {
-  const std::size_t pixels = size.height * size.width;
-  for (std::size_t c = 0; c < kChannels; ++c) {
-    for (std::size_t i = 0; i < pixels; ++i) {
-      planes[c * pixels + i] = table[c][frame[i * kChannels + c]];
-    }
-  }
+  const std::size_t from_pitch = pitch_of(from.width);
+  read_row(frame, level - 1, first, from.row[0].data(), from_pitch);
+  if (second != first) read_row(frame, level - 1, second, from.row[1].data(), from_pitch);
+  kernels_.halve_rows(from.row[0].data(), from.row[second - first].data(), from.width, from_pitch,
+                      from.halve_columns, row, pitch);
 }
 
 }  // namespace lapa_edge

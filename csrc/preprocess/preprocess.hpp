@@ -1,11 +1,7 @@
 // Turns a camera frame into what the policy sees: resized, normalised, planes first.
 //
-// The resize is Pillow's Image.resize(BILINEAR): a triangle filter whose support grows with the
-// scale when shrinking, so that nothing aliases. Weights are 22-bit fixed point and both passes,
-// columns first, round to uint8, so the result has the same bits on every machine.
-// Source: Pillow, src/libImaging/Resample.c (precompute_coeffs, normalize_coeffs_8bpc). Pillow 13
-// begins with the rows where that is cheaper, which moves some pixels by one level; shrinking a
-// camera frame gives its very bits.
+// The resize is resize_axis.hpp's. A value is fma(pixel, scale, offset), rounded once, so that
+// every machine, and torch in training, has the same bits.
 #pragma once
 
 #include <array>
@@ -13,12 +9,12 @@
 #include <cstdint>
 #include <vector>
 
-#include "base/host_device.hpp"
+#include "base/aligned_buffer.hpp"
+#include "preprocess/column_tables.hpp"
+#include "preprocess/resize_axis.hpp"
 
 namespace lapa_edge {
 
-constexpr std::size_t kChannels = 3;
-constexpr int kWeightBits = 22;  // 8 bits of pixel and 2 of headroom beside it in an int32
 constexpr std::size_t kMaxFrameSide = 16384;
 
 struct FrameSize {
@@ -29,49 +25,60 @@ inline bool operator==(const FrameSize& a, const FrameSize& b) noexcept {
   return a.height == b.height && a.width == b.width;
 }
 
-/// How one axis is resampled: output o is the sum over t < count[o] of
-/// weights[o * taps + t] * source[first[o] + t].
-struct ResizeAxis {
-  ResizeAxis(std::size_t source, std::size_t target);
-
-  std::size_t taps;                        // the most weights any output has
-  std::vector<std::int32_t> first, count;  // [target]
-  std::vector<std::int32_t> weights;       // [target, taps], fixed point, kWeightBits
+/// A frame in memory: uint8 [height, width, 3], its rows `pitch` bytes apart.
+struct FrameView {
+  const std::uint8_t* pixels;
+  std::size_t pitch;
 };
 
-/// A sum of pixel * weight back to a pixel, rounded half up.
-LAPA_EDGE_HOST_DEVICE inline std::uint8_t round_to_pixel(std::int32_t sum) noexcept {
-  const std::int32_t pixel = (sum + (1 << (kWeightBits - 1))) >> kWeightBits;
-  return static_cast<std::uint8_t>(pixel > 255 ? 255 : pixel);
-}
+/// How the channels of a frame lie. Planes are always red, green, blue.
+enum class ChannelOrder { rgb, bgr };
 
-/// Resizes frames of one size to another. Weights and scratch are made once; one resizer must not
-/// run in two threads at once. Sides are 1 to kMaxFrameSide.
+/// scale = 1 / (255 std) and offset = -mean / std, rounded to float32; offset so coarsely that
+/// 2^15 scale can be added to it without a rounding, which is within 1/500 of a pixel's level.
+/// `mean` is at most 100 in magnitude, `std` 1e-6 to 1e6.
+Normalisation build_normalisation(const std::array<double, kChannels>& mean,
+                                  const std::array<double, kChannels>& std) noexcept;
+
+/// Resizes frames of one size to another. All that is needed is made once; one resizer must not run
+/// in two threads at once. Sides are 1 to kMaxFrameSide.
 class FrameResizer {
  public:
   FrameResizer(FrameSize source, FrameSize target);
 
-  /// `frame` [source.height, source.width, 3] to `resized` [target.height, target.width, 3].
-  /// Equal sizes copy.
-  void resize(const std::uint8_t* frame, std::uint8_t* resized) noexcept;
+  /// To `pixels` [target.height, target.width, 3].
+  void resize(FrameView frame, std::uint8_t* pixels) noexcept;
+
+  /// To `planes` [3, target.height, target.width].
+  void preprocess(FrameView frame, ChannelOrder order, const Normalisation& normalisation,
+                  float* planes) noexcept;
 
  private:
-  FrameSize source_, target_;
+  // A step of halving, from rows of this size; the first is from the frame, and there even if
+  // neither axis is halved.
+  struct Level {
+    bool halve_rows, halve_columns;
+    std::size_t height, width;
+    AlignedBuffer<std::uint8_t> row[2];
+  };
+
+  // Fills `blended_` with row y, before its columns are resampled.
+  void blend_row(FrameView frame, std::size_t y) noexcept;
+  // Row y of what a level makes.
+  void read_row(FrameView frame, std::size_t level, std::size_t y, std::uint8_t* row,
+                std::size_t pitch) noexcept;
+
+  FrameSize target_;
   ResizeAxis rows_, columns_;
-  std::vector<std::uint8_t> narrowed_;  // [source.height, target.width, 3]
-  std::vector<std::int32_t> sums_;      // [target.width * 3]
+  const ResizeKernels& kernels_;
+  ColumnTables column_tables_;
+  std::vector<Level> levels_;
+  std::size_t pitch_;                                      // of the rows below
+  std::array<AlignedBuffer<std::uint8_t>, kTaps> halved_;  // row y at y % kTaps
+  std::size_t next_ = 0;                                   // the halved row that is not read yet
+  AlignedBuffer<std::uint8_t> blended_;
+  std::vector<std::uint8_t> resized_;  // [3, target.width], of a row
 };
-
-/// The normalised value of each channel and pixel value: three tables of 256.
-using PixelTable = std::array<std::array<float, 256>, kChannels>;
-
-/// table[c][v] = (float(v) / 255 - mean[c]) / std[c], each step rounded to float32. `std` above 0.
-PixelTable build_pixel_table(const std::array<float, kChannels>& mean,
-                             const std::array<float, kChannels>& std) noexcept;
-
-/// `frame` [h, w, 3] to `planes` [3, h, w] by the table.
-void normalise_frame(const std::uint8_t* frame, FrameSize size, const PixelTable& table,
-                     float* planes) noexcept;
 
 namespace cuda {
 
@@ -80,7 +87,7 @@ namespace cuda {
 void resize_frame(const std::uint8_t* frame, FrameSize source, FrameSize target,
                   std::uint8_t* resized);
 void preprocess_frame(const std::uint8_t* frame, FrameSize source, FrameSize target,
-                      const PixelTable& table, float* planes);
+                      ChannelOrder order, const Normalisation& normalisation, float* planes);
 
 }  // namespace cuda
 }  // namespace lapa_edge

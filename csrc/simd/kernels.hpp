@@ -5,6 +5,7 @@
 
 #include "action_head/dense.hpp"
 #include "nearest_code/search.hpp"
+#include "preprocess/resize_kernels.hpp"
 
 namespace lapa_edge {
 
@@ -13,6 +14,7 @@ enum class InstructionSet;
 struct Kernels {
   DenseKernels dense;
   NearestCodeKernels nearest_code;
+  ResizeKernels resize;
 };
 
 /// The kernels of a runnable instruction set.

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from lapa_edge.data.episode import Dataset, Episode
 from lapa_edge.errors import DataError
 
-VERSION = 1
+VERSION = 2  # 1 was resized by another filter
 FRAMES_NAME, PROGRESS_NAME = "frames.u8", "progress.jsonl"
 REPORT_EVERY = 256  # frames
 

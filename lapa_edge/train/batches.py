@@ -8,19 +8,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from lapa_edge.runtime.reference import normalisation
 from lapa_edge.spec import FrameSpec
 
 
 def frames_to_tensor(frames: NDArray[np.uint8], spec: FrameSpec, device: torch.device) -> Tensor:
     """``u8 [b, h, w, 3]`` to the normalised ``f32 [b, 3, h, w]`` the networks read.
 
-    The same arithmetic as `lapa_edge._native.preprocess_frame` on the robot.
+    The same bits as `lapa_edge._native.preprocess_frame` on the robot: in float64 ``x * scale +
+    offset`` is exact, so like there it is rounded once.
     """
     # A view of the frame store is read-only, which torch does not take.
     x = torch.from_numpy(np.require(frames, requirements=["C", "W"])).to(device)
-    mean = torch.tensor(spec.mean, device=device).view(1, 3, 1, 1)
-    std = torch.tensor(spec.std, device=device).view(1, 3, 1, 1)
-    return (x.permute(0, 3, 1, 2).float() / 255.0 - mean) / std
+    scale, offset = (
+        torch.from_numpy(values).to(device).double().view(1, 3, 1, 1)
+        for values in normalisation(spec.mean, spec.std)
+    )
+    return (x.permute(0, 3, 1, 2).double() * scale + offset).float()
 
 
 def tensor_to_frames(images: Tensor, spec: FrameSpec) -> NDArray[np.uint8]:

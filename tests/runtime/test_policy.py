@@ -60,6 +60,16 @@ def test_preprocessing_is_the_references(bundle):
     assert (Policy(bundle, "push").preprocess(FRAME)[0] == expected).all()
 
 
+def test_frames_of_one_camera_after_those_of_another(bundle):
+    policy, spec = Policy(bundle, "push"), bundle.spec.frame
+    small, large = FRAME, np.tile(FRAME, (3, 9, 1))
+    for frame in (small, 255 - small, large, small, large[::-1]):
+        expected = reference.preprocess_frame(frame, spec.height, spec.width, spec.mean, spec.std)
+        assert (policy.preprocess(frame)[0] == expected).all()
+    with pytest.raises(RuntimeInputError, match="got float32"):
+        policy.preprocess(large.astype(np.float32))
+
+
 def test_a_frame_need_not_be_contiguous(bundle):
     policy = Policy(bundle, "push")
     mirrored = FRAME[..., ::-1]  # as a BGR camera gives it

@@ -1,11 +1,12 @@
 #include "action_head/dense_simd.hpp"
 #include "nearest_code/search_simd.hpp"
+#include "preprocess/resize_simd.hpp"
 #include "simd/kernels.hpp"
 
 static_assert(HWY_TARGET == HWY_AVX3);
 
 namespace lapa_edge {
 
-constexpr Kernels kAvx512Kernels{dense_kernels(), nearest_code_kernels()};
+constexpr Kernels kAvx512Kernels{dense_kernels(), nearest_code_kernels(), resize_kernels()};
 
 }  // namespace lapa_edge

@@ -8,13 +8,14 @@ two with ``==``. Arguments are trusted here; the kernels are the ones that check
 from lapa_edge.runtime.reference.action_head import ActionHead, fused_multiply_add
 from lapa_edge.runtime.reference.nearest_code import nearest_code
 from lapa_edge.runtime.reference.nv12 import nv12_to_rgb
-from lapa_edge.runtime.reference.preprocess import preprocess_frame, resize_frame
+from lapa_edge.runtime.reference.preprocess import normalisation, preprocess_frame, resize_frame
 
 __all__ = [
     "ActionHead",
     "fused_multiply_add",
     "nearest_code",
     "nv12_to_rgb",
+    "normalisation",
     "preprocess_frame",
     "resize_frame",
 ]
