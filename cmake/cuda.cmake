@@ -23,7 +23,7 @@ set(cuda_sources
   csrc/action_head/team_plan.cpp
   csrc/cuda/device.cu
   csrc/nearest_code/nearest_code.cu
-  csrc/preprocess/interim_preprocess.cu)
+  csrc/preprocess/preprocess.cu)
 if(build_cuda STREQUAL "EMULATED")
   set_source_files_properties(${cuda_sources} PROPERTIES
     LANGUAGE CXX COMPILE_OPTIONS -Wno-unknown-pragmas)

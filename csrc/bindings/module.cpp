@@ -11,5 +11,6 @@ PYBIND11_MODULE(_native, module) {
   lapa_edge::bindings::register_action_head(module);
   lapa_edge::bindings::register_preprocess(module);
   lapa_edge::bindings::register_control_loop(module);
+  lapa_edge::bindings::register_cuda_preprocess(module);
   lapa_edge::bindings::register_nv12(module);
 }

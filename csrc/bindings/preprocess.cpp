@@ -9,6 +9,7 @@
 
 #include "bindings/arrays.hpp"
 #include "bindings/register.hpp"
+#include "preprocess/cuda_preprocessor.hpp"
 
 namespace lapa_edge::bindings {
 namespace {

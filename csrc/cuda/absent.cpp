@@ -4,7 +4,7 @@
 #include "action_head/cuda_action_head.hpp"
 #include "cuda/device.hpp"
 #include "nearest_code/cuda_codebook.hpp"
-#include "preprocess/preprocess.hpp"
+#include "preprocess/cuda_preprocessor.hpp"
 
 namespace lapa_edge {
 
@@ -66,10 +66,19 @@ NearestCodeResult nearest_code(const float*, const float*, std::size_t, std::siz
   return {};
 }
 
+struct Preprocessor::Device {};
+
+Preprocessor::Preprocessor(const FrameFormat&, FrameSize, const Normalisation&, PlaneType) {
+  require();
+}
+Preprocessor::Preprocessor(Preprocessor&&) noexcept = default;
+Preprocessor::~Preprocessor() = default;
+void Preprocessor::run(const std::uint8_t*, void*) {}
+void Preprocessor::enqueue(const DeviceFrame&, void*, void*) {}
+
 void resize_frame(const std::uint8_t*, FrameSize, FrameSize, std::uint8_t*) {
   require();
 }
-
 void preprocess_frame(const std::uint8_t*, FrameSize, FrameSize, ChannelOrder, const Normalisation&,
                       float*) {
   require();

@@ -80,14 +80,4 @@ class FrameResizer {
   std::vector<std::uint8_t> resized_;  // [3, target.width], of a row
 };
 
-namespace cuda {
-
-/// The same bits from the GPU; copies to the device and back. Throws std::runtime_error if CUDA
-/// fails.
-void resize_frame(const std::uint8_t* frame, FrameSize source, FrameSize target,
-                  std::uint8_t* resized);
-void preprocess_frame(const std::uint8_t* frame, FrameSize source, FrameSize target,
-                      ChannelOrder order, const Normalisation& normalisation, float* planes);
-
-}  // namespace cuda
 }  // namespace lapa_edge

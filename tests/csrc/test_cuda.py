@@ -17,9 +17,6 @@ from lapa_edge import _native
 
 CUDA = _native.cuda_available()
 needs_gpu = pytest.mark.skipif(not CUDA, reason="no CUDA device answers: CUDA kernels NOT TESTED")
-needs_preprocessor = pytest.mark.skipif(
-    not hasattr(_native, "CudaPreprocessor"), reason="CudaPreprocessor is not in this build"
-)
 needs_no_gpu = pytest.mark.skipif(CUDA, reason="a CUDA device answers")
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -62,17 +59,11 @@ def test_without_a_gpu_cuda_is_refused_with_the_way_out():
         lambda: _native.ActionHead(weights, device="cuda", persistent=True),
         lambda: _native.resize_frame(frame, 2, 2, device="cuda"),
         lambda: _native.preprocess_frame(frame, 2, 2, MEAN, STD, device="cuda"),
+        lambda: _native.CudaPreprocessor(4, 4, 2, 2, MEAN, STD),
     ]
     for call in calls:
         with pytest.raises(RuntimeError, match=r'^device: .*pass device="cpu"$'):
             call()
-
-
-@needs_no_gpu
-@needs_preprocessor
-def test_without_a_gpu_a_preprocessor_is_refused_with_the_way_out():
-    with pytest.raises(RuntimeError, match=r'^device: .*pass device="cpu"$'):
-        _native.CudaPreprocessor(4, 4, 2, 2, MEAN, STD)
 
 
 def test_a_persistent_head_on_the_cpu_is_refused():
@@ -296,7 +287,6 @@ def test_preprocessing_on_cuda_equals_the_cpu(source):
 
 
 @needs_gpu
-@needs_preprocessor
 @pytest.mark.parametrize("planes", ["float32", "float16"])
 @pytest.mark.parametrize("order", ["rgb", "bgr", "nv12"])
 def test_a_preprocessor_takes_what_cameras_give(order, planes):
@@ -316,7 +306,6 @@ def test_a_preprocessor_takes_what_cameras_give(order, planes):
 
 
 @needs_gpu
-@needs_preprocessor
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -336,7 +325,6 @@ def test_a_preprocessor_refuses_what_it_cannot_do(arguments, message):
 
 
 @needs_gpu
-@needs_preprocessor
 def test_a_preprocessor_refuses_other_frames_and_planes():
     preprocessor = _native.CudaPreprocessor(4, 6, 2, 2, MEAN, STD)
     with pytest.raises(
