@@ -14,8 +14,8 @@ __all__ = [
     "ActionHead",
     "fused_multiply_add",
     "nearest_code",
-    "nv12_to_rgb",
     "normalisation",
+    "nv12_to_rgb",
     "preprocess_frame",
     "resize_frame",
 ]
