@@ -37,20 +37,24 @@ class NativeHead:
     def __init__(self, bundle: Bundle, precision: HeadPrecision = "f32") -> None:
         weights, calibration = read_head(bundle)
         try:
-            self._head = _native.ActionHead(weights, precision=precision, calibration=calibration)
+            head = _native.ActionHead(weights, precision=precision, calibration=calibration)
         except ValueError as error:
             raise BundleError(f"bundle {bundle.root}", f"weights.safetensors: {error}") from error
         expected = (bundle.spec.head_input_dim, bundle.spec.head_output_dim)
-        if (got := (self._head.input_size, self._head.output_size)) != expected:
+        if (got := (head.input_size, head.output_size)) != expected:
             raise BundleError(
                 f"bundle {bundle.root}",
                 f"action head: expected {expected[0]} inputs and {expected[1]} outputs, "
                 f"got {got[0]} and {got[1]}",
             )
+        self._x, self._chunk = np.zeros(expected[0], np.float32), np.zeros(expected[1], np.float32)
+        self._step = head.bind(self._x, self._chunk).step
 
     def forward(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """``f32 [in] -> f32 [p * a]``."""
-        return self._head.forward(x[None])[0]
+        """``f32 [in] -> f32 [p * a]``, the same array at every call; one thread at a time."""
+        self._x[:] = x
+        self._step()
+        return self._chunk
 
 
 class OnnxHead:
