@@ -115,9 +115,15 @@ def describe_parity(report: ParityReport) -> str:
     codes = measured.get("code_match_percent")
     said = f"codes {codes:.2f} % alike, " if codes is not None else ""
     action = max(measured["native_head_max_abs"], measured["onnx_head_max_abs"])
+    losses = [
+        f"{measured[name]:.2%} in {precision}"
+        for precision in ("bf16", "int8")
+        if (name := f"{precision}_head_relative_rms") in measured
+    ]
     return (
         f"parity passed on {report.source}: {said}context within "
-        f"{measured['context_max_abs']:.1e}, actions within {action:.1e} (normalised)"
+        f"{measured['context_max_abs']:.1e}, actions within {action:.1e} (normalised); "
+        f"the head loses {', '.join(losses)} of them (relative RMS)"
     )
 
 
