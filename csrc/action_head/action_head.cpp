@@ -18,15 +18,6 @@ std::vector<HeadLayer> layers_in_order(const HeadShape& shape, const HeadWeights
   return layers;
 }
 
-std::vector<PackedDense> pack_layers(const HeadShape& shape, const HeadWeights& weights,
-                                     std::size_t panel) {
-  std::vector<PackedDense> packed;
-  for (const HeadLayer& layer : layers_in_order(shape, weights)) {
-    packed.emplace_back(layer.dense, layer.inputs, layer.outputs, panel);
-  }
-  return packed;
-}
-
 const DensePass& ActionHead::pass_of(HeadPrecision precision) noexcept {
   const DenseKernels& dense = kernels().dense;
   switch (precision) {
@@ -41,7 +32,7 @@ const DensePass& ActionHead::pass_of(HeadPrecision precision) noexcept {
 
 ActionHead::Storage ActionHead::pack(const std::vector<HeadLayer>& layers, HeadPrecision precision,
                                      const DensePass& pass, const HeadCalibration& calibration) {
-  std::vector<PackedDense> f32;
+  std::vector<PackedFloat32> f32;
   std::vector<PackedBf16> bf16;
   std::vector<PackedInt8> int8;
   for (std::size_t l = 0; l < layers.size(); ++l) {
@@ -49,7 +40,7 @@ ActionHead::Storage ActionHead::pack(const std::vector<HeadLayer>& layers, HeadP
     const DenseSize size{inputs, outputs, pass.panel};
     switch (precision) {
       case HeadPrecision::f32:
-        f32.emplace_back(dense, inputs, outputs, pass.panel);
+        f32.emplace_back(dense, size);
         break;
       case HeadPrecision::bf16:
         bf16.emplace_back(dense, size);

@@ -46,10 +46,6 @@ struct HeadLayer {
 /// Input, then up, gate where there is one, and down of each block, then output.
 std::vector<HeadLayer> layers_in_order(const HeadShape& shape, const HeadWeights& weights);
 
-/// The layers in that order, as float32 in panels of `panel` outputs.
-std::vector<PackedDense> pack_layers(const HeadShape& shape, const HeadWeights& weights,
-                                     std::size_t panel);
-
 enum class HeadStatus {
   ok,
   input_not_finite,   // `index` into x holds NaN or infinity
@@ -91,7 +87,7 @@ class ActionHead {
 
  private:
   using Storage =
-      std::variant<std::vector<PackedDense>, std::vector<PackedBf16>, std::vector<PackedInt8>>;
+      std::variant<std::vector<PackedFloat32>, std::vector<PackedBf16>, std::vector<PackedInt8>>;
 
   static const DensePass& pass_of(HeadPrecision precision) noexcept;
   static Storage pack(const std::vector<HeadLayer>& layers, HeadPrecision precision,

@@ -21,30 +21,22 @@ struct DenseSize {
   std::size_t padded_outputs() const noexcept { return (outputs + panel - 1) / panel * panel; }
 };
 
-/// float32, as it came.
+/// In float32 as they came, or rounded to bf16 (its 16 bits), to even; biases stay float32.
+template <typename Weight>
 class PackedDense {
  public:
-  PackedDense(const DenseWeights& dense, std::size_t inputs, std::size_t outputs,
-              std::size_t panel);
-
-  DenseView view() const noexcept;
-
-  std::size_t inputs, outputs, panel;
-  AlignedBuffer<float> weight, bias;
-};
-
-/// Weights rounded to bf16, to even; biases stay float32.
-class PackedBf16 {
- public:
-  PackedBf16(const DenseWeights& dense, const DenseSize& size);
+  PackedDense(const DenseWeights& dense, const DenseSize& size);
 
   DenseView view() const noexcept;
 
  private:
   DenseSize size_;
-  AlignedBuffer<std::uint16_t> weight_;
+  AlignedBuffer<Weight> weight_;
   AlignedBuffer<float> bias_;
 };
+
+using PackedFloat32 = PackedDense<float>;
+using PackedBf16 = PackedDense<std::uint16_t>;
 
 /// int8 by calibration: `largest` [inputs] is the largest |x[i]| that export has seen, above 0.
 ///

@@ -87,7 +87,10 @@ void PackedInt8::quantize_output(const DenseWeights& dense, const AlignedBuffer<
         static_cast<std::int8_t>(weight);
     sum += static_cast<std::int32_t>(weight);
   }
-  first_sums_[o] = -input_offset * sum;
+  // Modulo 2^32, as the kernels' sums are: the offset's share may pass int32 where the dot does
+  // not.
+  first_sums_[o] = static_cast<std::int32_t>(static_cast<std::uint32_t>(-input_offset) *
+                                             static_cast<std::uint32_t>(sum));
 }
 
 DenseView PackedInt8::view() noexcept {

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -138,14 +137,16 @@ class BoundControlLoop {
   }
 
   BoundCommand step(double now_s) {
+    // The command is read while no other thread can step. Nobody waits for the lock with the GIL.
+    std::unique_lock<std::mutex> lock(mutex_, std::defer_lock);
     {
       const py::gil_scoped_release release;
-      const std::lock_guard<std::mutex> lock(mutex_);
-      check_stopped("step");
-      loop_.cycle().take_latent();
-      loop_.cycle().take_state();
-      loop_.cycle().act(now_s);
+      lock.lock();
     }
+    check_stopped("step");
+    loop_.cycle().take_latent();
+    loop_.cycle().take_state();
+    loop_.cycle().act(now_s);
     return latest_action();
   }
 
@@ -171,19 +172,17 @@ class BoundControlLoop {
   }
 
   BoundCommand latest_action() {
+    // Allocated first: numpy may let another Python thread run, which must not take in between.
+    py::array_t<float> action(static_cast<py::ssize_t>(loop_.cycle().spec().action.mean.size()));
     TripleBuffer<Command>& commands = loop_.cycle().commands();
     commands.take();
     const Command& command = commands.front();
     const Decision& decision = command.decision;
-    return {
-        py::array_t<float>(static_cast<py::ssize_t>(command.action.size()), command.action.data()),
-        kStatusNames[static_cast<std::size_t>(decision.status)],
-        decision.where,
-        decision.clamped,
-        command.tick,
-        command.ticked_at_s,
-        decision.latent_age_s,
-        decision.state_age_s};
+    std::copy(command.action.begin(), command.action.end(), action.mutable_data());
+    return {std::move(action),     kStatusNames[static_cast<std::size_t>(decision.status)],
+            decision.where,        decision.clamped,
+            command.tick,          command.ticked_at_s,
+            decision.latent_age_s, decision.state_age_s};
   }
 
   py::dict stats() const {

@@ -45,7 +45,7 @@ py::array_t<std::int32_t> bound_nearest_code(const py::array& x, const py::array
 }
 
 // Releasing the GIL costs as much as quantizing two tokens, and taking it again may wait; so it is
-// released where a lookup takes about 10 us or more.
+// released where a lookup takes about 10 us or more: this many products, or the way to the GPU.
 constexpr std::size_t kProductsWorthReleasing = std::size_t{1} << 20;
 
 template <class Lookup>
@@ -69,6 +69,11 @@ struct BoundCodebook {
   }
   std::size_t width() const {
     return std::visit([](const auto& codebook) { return codebook.width(); }, on);
+  }
+  // Of a lookup of m rows, to weigh whether the GIL is worth releasing.
+  std::size_t products(std::size_t m) const {
+    const bool on_cuda = std::holds_alternative<cuda::Codebook>(on);
+    return on_cuda ? kProductsWorthReleasing : m * width() * size();
   }
   NearestCodeResult nearest(const float* x, std::size_t m, std::int32_t* codes) const {
     return std::visit([=](const auto& codebook) { return codebook.nearest(x, m, codes); }, on);
@@ -100,8 +105,7 @@ py::array_t<std::int32_t> nearest(const BoundCodebook& codebook, const py::array
   py::array_t<std::int32_t> codes(rows.shape(0));
   const auto* x_data = static_cast<const float*>(rows.data());
   std::int32_t* codes_data = codes.mutable_data();
-  run(m * codebook.width() * codebook.size(),
-      [&] { return codebook.nearest(x_data, m, codes_data); });
+  run(codebook.products(m), [&] { return codebook.nearest(x_data, m, codes_data); });
   return codes;
 }
 
@@ -140,7 +144,7 @@ py::cpp_function bind(const py::object& self, const py::array& x, py::array& cod
   const auto* x_data = static_cast<const float*>(x.data());
   auto* codes_data = static_cast<std::int32_t*>(codes.mutable_data());
   auto* latents_data = static_cast<float*>(latents.mutable_data());
-  const std::size_t m = n, products = m * codebook.width() * codebook.size();
+  const std::size_t m = n, products = codebook.products(m);
   return py::cpp_function([=, &codebook, alive = Bound{self, x, codes, latents}] {
     run(products, [&] { return codebook.quantize(x_data, m, codes_data, latents_data); });
   });

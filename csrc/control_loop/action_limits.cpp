@@ -1,6 +1,5 @@
 #include "control_loop/action_limits.hpp"
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -31,7 +30,9 @@ std::uint32_t ActionLimits::clamp(float* action) const noexcept {
   std::uint32_t clamped = 0;
   for (std::size_t i = 0; i < size(); ++i) {
     // Low first: where rounding inwards has crossed the limits, numpy's clip answers high too.
-    const float bounded = std::min(std::max(action[i], low_[i]), high_[i]);
+    // Equal zeros take the limit's sign, as there.
+    const float raised = action[i] > low_[i] ? action[i] : low_[i];
+    const float bounded = raised < high_[i] ? raised : high_[i];
     clamped += bounded != action[i];
     action[i] = bounded;
   }

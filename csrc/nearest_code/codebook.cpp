@@ -175,13 +175,20 @@ NearestCodeResult Codebook::nearest(const float* x, std::size_t m,
 
 NearestCodeResult Codebook::quantize(const float* x, std::size_t m, std::int32_t* nearest,
                                      float* latents) const noexcept {
-  const NearestCodeResult result = this->nearest(x, m, nearest);
-  if (result.status != NearestCodeStatus::ok) return result;
-  for (std::size_t row = 0; row < m; ++row) {
-    const float* code = codes_.data() + static_cast<std::size_t>(nearest[row]) * width();
-    std::copy(code, code + width(), latents + row * width());
+  // What the caller can reach may change under way: no index is read back from there.
+  constexpr std::size_t kRows = 64;
+  std::int32_t known[kRows];
+  for (std::size_t first = 0; first < m; first += kRows) {
+    const std::size_t rows = std::min(kRows, m - first);
+    const NearestCodeResult result = this->nearest(x + first * width(), rows, known);
+    if (result.status != NearestCodeStatus::ok) return {result.status, first + result.row};
+    for (std::size_t row = 0; row < rows; ++row) {
+      const float* code = codes_.data() + static_cast<std::size_t>(known[row]) * width();
+      nearest[first + row] = known[row];
+      std::copy(code, code + width(), latents + (first + row) * width());
+    }
   }
-  return result;
+  return {NearestCodeStatus::ok, 0};
 }
 
 }  // namespace lapa_edge

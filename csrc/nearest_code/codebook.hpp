@@ -25,7 +25,7 @@ class Codebook {
   /// Fills `nearest` [m] from `x` [m, d], as nearest_code() does.
   NearestCodeResult nearest(const float* x, std::size_t m, std::int32_t* nearest) const noexcept;
 
-  /// The same, and the vectors of those codes into `latents` [m, d]; not touched unless ok.
+  /// The same, and the vectors of those codes into `latents` [m, d]; of no use unless ok.
   NearestCodeResult quantize(const float* x, std::size_t m, std::int32_t* nearest,
                              float* latents) const noexcept;
 
