@@ -20,7 +20,8 @@ command -v "$python" > /dev/null || fail "no $python; install Python 3.10 or new
 # Debian's packages, each with the check that says whether it is missing.
 missing=()
 command -v g++ > /dev/null || command -v clang++ > /dev/null || missing+=(g++)
-[ -f /usr/include/hwy/highway.h ] || missing+=(libhwy-dev) # headers of the vector code
+# Headers of the vector code; $LAPA_EDGE_HIGHWAY where they are another release's.
+[ -f "${LAPA_EDGE_HIGHWAY:-/usr/include}/hwy/highway.h" ] || missing+=(libhwy-dev)
 name=$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
 "$python" -c 'import ensurepip, venv' 2> /dev/null || missing+=("$name-venv")
 "$python" -c 'import pathlib, sys, sysconfig

@@ -3,13 +3,14 @@
 #
 # Google Highway is headers alone here: nothing of it is linked, so a wheel carries what it needs.
 
-set(LAPA_EDGE_HIGHWAY "" CACHE PATH "Folder that holds hwy/highway.h, where CMake cannot find it")
+set(LAPA_EDGE_HIGHWAY "$ENV{LAPA_EDGE_HIGHWAY}" CACHE PATH
+  "Folder that holds hwy/highway.h, where CMake cannot find it; also an environment variable")
 find_path(highway_include hwy/highway.h HINTS ${LAPA_EDGE_HIGHWAY})
 if(NOT highway_include)
   message(FATAL_ERROR
     "lapa_edge: Google Highway 1.0 or newer is needed (headers only), none found.\n"
     "Debian, Ubuntu 24.04 and newer: apt-get install libhwy-dev. Elsewhere, unpack its release and "
-    "pass -C cmake.define.LAPA_EDGE_HIGHWAY=FOLDER to pip.")
+    "set LAPA_EDGE_HIGHWAY to that folder.")
 endif()
 # Where the version stands has moved between releases.
 foreach(header highway.h base.h)
@@ -17,7 +18,7 @@ foreach(header highway.h base.h)
   if(major)
     message(FATAL_ERROR
       "lapa_edge: Google Highway 1.0 or newer is needed, ${highway_include} holds an older one. "
-      "Unpack a release and pass -C cmake.define.LAPA_EDGE_HIGHWAY=FOLDER to pip.")
+      "Unpack a release and set LAPA_EDGE_HIGHWAY to that folder.")
   endif()
 endforeach()
 

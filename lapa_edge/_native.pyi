@@ -1,9 +1,9 @@
 """The compiled kernels: quantizing, the action head, preprocessing; and the control loop.
 
-Every function has a readable twin of the same name in ``lapa_edge.runtime.reference``, and gives
-the same bits as the twin on every machine, on the CPU and on the GPU. Arrays are numpy's, on the
-host; ``device="cuda"`` copies there and back. Arrays that are not contiguous are copied. The GIL
-is released while a kernel runs.
+Every kernel has a readable twin in ``lapa_edge.runtime.reference``, and gives the same bits as the
+twin on every machine, on the CPU and on the GPU. Arrays are numpy's, on the host;
+``device="cuda"`` copies there and back. Unless it says otherwise, arrays that are not contiguous
+are copied, and the GIL is released while a kernel runs.
 
 Errors everywhere: ValueError for a wrong dtype, shape or value, NaN and infinity included;
 RuntimeError where ``device="cuda"`` is asked for and no CUDA device answers.
@@ -123,7 +123,7 @@ class ActionHead:
             them. Inputs well beyond them saturate.
         prefix: how many leading inputs `bind_rest` caches.
         device: where the weights live and the head runs. "cuda" takes "f32", no prefix, and
-            ``in + 2 w`` up to what the GPU's shared memory holds (56,000 on H200).
+            ``in + 2 w`` up to what the GPU's shared memory holds (by its data sheet, 56,000 on H200).
         persistent: on "cuda", keep the kernel on the GPU between steps, weights in shared memory;
             refused where they do not fit. It leaves for a moment every half second, since CUDA
             frees memory and loads kernels only while nothing runs.
