@@ -123,7 +123,8 @@ class ActionHead:
             them. Inputs well beyond them saturate.
         prefix: how many leading inputs `bind_rest` caches.
         device: where the weights live and the head runs. "cuda" takes "f32", no prefix, and
-            ``in + 2 w`` up to what the GPU's shared memory holds (by its data sheet, 56,000 on H200).
+            ``in + 2 w`` up to what the GPU's shared memory holds: 56,000 on an H200 by its data
+            sheet.
         persistent: on "cuda", keep the kernel on the GPU between steps, weights in shared memory;
             refused where they do not fit. It leaves for a moment every half second, since CUDA
             frees memory and loads kernels only while nothing runs.
