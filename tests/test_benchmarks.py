@@ -1,7 +1,9 @@
 """The benchmark's own logic: rounds, claims, tables. Times themselves are no test's business."""
 
+import importlib.util
 import itertools
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,10 +22,14 @@ from bench.tables import draw_report, show_us
 from bench.targets import FRAME, HEADS
 from table import BEGIN, END, read_report, replace_measured
 
+from lapa_edge import _native
 from lapa_edge.errors import LapaError
 from lapa_edge.runtime.profile import Machine
 
 BENCHMARKS = Path(__file__).parent / "benchmarks"
+NO_FOLDER = "--json /nosuch/dir/x.json"
+SETS = ", ".join(_native.instruction_sets())
+OTHER_SET = "avx2" if "neon" in SETS else "neon"  # of another CPU
 
 
 class FakeTime:
@@ -197,14 +203,60 @@ def test_targets_name_their_heads_and_count_their_weights():
     assert FRAME.must("avx512") > FRAME.must("neon")
 
 
+@pytest.mark.parametrize(
+    ("script", "arguments", "line"),
+    [
+        ("kernels.py", "--rounds 0", "--rounds: expected 1 or more, got 0"),
+        ("kernels.py", "--rounds=-3", "--rounds: expected 1 or more, got -3"),
+        ("kernels.py", "--seed=-1", "--seed: expected 0 or more, got -1"),
+        ("kernels.py", "--block-us=-1", "--block-us: expected a finite number above 0, got -1.0"),
+        ("kernels.py", "--block-us nan", "--block-us: expected a finite number above 0, got nan"),
+        ("kernels.py", "--only", "--only: expected at least one of head, code and frame, got none"),
+        ("kernels.py", NO_FOLDER, "--json: expected a folder that exists, got /nosuch/dir"),
+        ("kernels.py", f"--instruction-set {OTHER_SET}", f"this CPU runs ({SETS}), got "),
+        ("control_loop.py", NO_FOLDER, "--json: expected a folder that exists, got /nosuch/dir"),
+        ("control_loop.py", "--json /tmp", "--json: expected a file, got the folder /tmp"),
+        ("control_loop.py", "--rates 20", "--rates: expected 50 to 1000 Hz, got 20.0"),
+        ("control_loop.py", "--seconds inf", "--seconds: expected a finite number above 0"),
+        ("cuda.py", NO_FOLDER, "--json: expected a folder that exists, got /nosuch/dir"),
+        ("cuda.py", "--rounds 0", "--rounds: expected 1 or more, got 0"),
+        ("table.py", "", "reports: expected at least one JSON file of kernels.py or control_loop"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before(script, arguments, line):
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / script, *arguments.split()],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"{script}: error: ")
+    assert line in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("script", ["kernels", "control_loop", "cuda", "table"])
+def test_a_stopped_benchmark_promises_nothing(script, monkeypatch, capsys):
+    spec = importlib.util.spec_from_file_location(f"{script}_script", BENCHMARKS / f"{script}.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+
+    def stop(flags):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "draw" if script == "table" else "benchmark", stop)
+    monkeypatch.setattr(sys, "argv", [script])
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    assert module.main() == 130
+    assert capsys.readouterr().err == "stopped; nothing was written\n"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("group", "needs"),
     [("head", ("onnx", "torch")), ("code", ("faiss", "torch")), ("frame", ("cv2",))],
 )
 def test_a_quick_run_measures_draws_and_ends_well(group, needs, tmp_path):
-    import importlib.util
-
     for name in needs:
         if importlib.util.find_spec(name) is None:
             pytest.skip(f"NOT MEASURED: {name} is not installed")

@@ -3,7 +3,7 @@
     0    done
     1    refused: one line on stderr says what, why, and what to do
     2    a flag that does not exist or does not parse (tyro)
-    130  stopped with Ctrl-C; finished work is kept
+    130  stopped with Ctrl-C; finished work is kept, where a command does not say otherwise
 
 Commands import their heavy modules inside the function they pass here, so that ``--help`` needs
 only the base dependencies and answers at once.
@@ -48,6 +48,8 @@ def run_command(
     prog: str,
     description: str,
     arguments: Sequence[str] | None = None,
+    *,
+    stopped: str = "stopped; finished work is kept, run the same command again",
 ) -> int:
     """Parse the flags into `config_type`, run `function` on it, and return the exit status.
 
@@ -57,6 +59,7 @@ def run_command(
         prog: the command's name, as typed.
         description: shown by ``--help``.
         arguments: in place of ``sys.argv[1:]``.
+        stopped: the line on Ctrl-C.
 
     Raises:
         SystemExit: from tyro, for ``--help`` and for flags that do not parse.
@@ -66,7 +69,7 @@ def run_command(
     try:
         function(config)
     except KeyboardInterrupt:
-        print("stopped; finished work is kept, run the same command again", file=sys.stderr)
+        print(stopped, file=sys.stderr)
         return STOPPED
     except (LapaError, ImportError, OSError) as error:
         line = explain(error)

@@ -10,18 +10,21 @@ seconds of ``time.monotonic()``.
 
 from __future__ import annotations
 
-import math
+import sys
 import time
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from types import TracebackType
+from typing import NoReturn, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lapa_edge import _native
 from lapa_edge.artifact import Bundle
-from lapa_edge.errors import ConfigError, RuntimeInputError
-from lapa_edge.runtime.head import HeadPrecision, build_head, read_head
+from lapa_edge.errors import BundleError, ConfigError, RuntimeInputError
+from lapa_edge.runtime.head import HeadPrecision, check_head, check_precision, read_head
+from lapa_edge.runtime.loop_stats import LoopStats, summarise
 from lapa_edge.runtime.policy import Latent
 from lapa_edge.runtime.safety import Command, SafetyGate
 
@@ -66,35 +69,6 @@ class LoopCommand(Command):
     state_age_s: float
 
 
-@dataclass(frozen=True)
-class Percentiles:
-    """Of times in seconds: each is at most 3 % above one that occurred; max is exact."""
-
-    p50_s: float
-    p99_s: float
-    p999_s: float
-    max_s: float
-
-
-@dataclass(frozen=True)
-class LoopStats:
-    """Since the last start.
-
-    ticks: commands given; skipped: deadlines that passed during earlier ticks; late: ticks that
-    began more than a tenth of a period after their deadline; statuses: ticks by how they ended,
-    "moving" or why not; lateness: from a deadline to its tick's begin; execution: from there to
-    its command; latent_age: of the latents that ticks saw.
-    """
-
-    ticks: int
-    skipped: int
-    late: int
-    statuses: dict[str, int]
-    lateness: Percentiles
-    execution: Percentiles
-    latent_age: Percentiles
-
-
 class ControlLoop:
     """The action head, the safety gate and a clock in one native thread.
 
@@ -103,10 +77,11 @@ class ControlLoop:
         options: how the thread runs.
 
     Any Python thread may call any method; none of them waits for a tick, but `stop`, which ends
-    within a period. A context manager starts and stops it.
+    within a period; `running`, `start`, `step` and `reset` also wait while a stop is under way. A
+    context manager starts and stops it.
 
     Raises:
-        ConfigError: an option out of range.
+        ConfigError: an option of another type or out of range.
         BundleError: weights that are not of this bundle's head, or no calibration for int8.
     """
 
@@ -114,7 +89,7 @@ class ControlLoop:
         options = options or LoopOptions()
         self.spec = bundle.spec
         self.options = options
-        self.rate_hz = _or(options.rate_hz, bundle.spec.action.control_hz)
+        self.rate_hz = _check_options(options, bundle.spec.action.control_hz)
         self._gate = SafetyGate(bundle.spec.action, bundle.spec.timing.max_latent_age_s)
         self._loop = _build(bundle, options, self.rate_hz)
         self._max_command_age_s = _or(options.max_command_age_s, 3 / self.rate_hz)
@@ -166,11 +141,15 @@ class ControlLoop:
         """Let the ticks to come act on this latent.
 
         Raises:
-            RuntimeInputError: a vector or context of another dtype or length.
+            RuntimeInputError: no latent, a vector or context of another dtype, length or layout, or
+                a time that is no number.
         """
+        if not isinstance(latent, Latent):
+            raise RuntimeInputError("latent", f"expected a Latent, got {type(latent).__name__}")
         _check("latent vector", latent.vector, self.spec.latent_dim)
         _check("latent context", latent.context, self.spec.context_dim)
-        self._loop.set_latent(np.concatenate((latent.vector, latent.context)), latent.seen_at_s)
+        seen_at_s = _check_time("latent seen_at_s", latent.seen_at_s)
+        self._loop.set_latent(np.concatenate((latent.vector, latent.context)), seen_at_s)
 
     def set_observation(self, state: NDArray[np.float32], seen_at_s: float) -> None:
         """Let the ticks to come see this state.
@@ -181,10 +160,11 @@ class ControlLoop:
             seen_at_s: when it was measured.
 
         Raises:
-            RuntimeInputError: another dtype, length or layout: the robot is wired wrongly.
+            RuntimeInputError: another dtype, length or layout, or a time that is no number: the
+                robot is wired wrongly.
         """
         _check("state", state, len(self.spec.state.names), self.spec.state.names)
-        self._loop.set_observation(state, seen_at_s)
+        self._loop.set_observation(state, _check_time("state seen_at_s", seen_at_s))
 
     def latest_action(self) -> LoopCommand:
         """What to tell the robot now: the last tick's command, or the stop action if it is old."""
@@ -200,7 +180,9 @@ class ControlLoop:
 
         Raises:
             ConfigError: the loop runs.
+            RuntimeInputError: a time that is no number.
         """
+        now_s = _check_time("now_s", now_s)
         try:
             return self._command(self._loop.step(now_s))
         except RuntimeError as error:
@@ -211,7 +193,9 @@ class ControlLoop:
 
         Raises:
             ConfigError: the loop runs.
+            RuntimeInputError: a time that is no number.
         """
+        now_s = _check_time("now_s", now_s)
         try:
             self._loop.reset(now_s)
         except RuntimeError as error:
@@ -250,19 +234,6 @@ class ControlLoop:
         )
 
 
-def summarise(counts: NDArray[np.int64], max_ns: int) -> Percentiles:
-    """Percentiles of a native histogram ``int64 [buckets]``; NaN where it is empty."""
-    if not counts.any():
-        return Percentiles(*[math.nan] * 4)
-    ends = _native.histogram_ends()
-    up_to = counts.cumsum()
-    ranks = np.ceil(np.array([0.5, 0.99, 0.999]) * up_to[-1])
-    # The last value in a bucket, but nothing longer than the longest.
-    longest = np.minimum(ends[np.searchsorted(up_to, ranks)] - 1, max_ns)
-    p50, p99, p999 = (longest / 1e9).tolist()
-    return Percentiles(p50_s=p50, p99_s=p99, p999_s=p999, max_s=max_ns / 1e9)
-
-
 # Why the robot stands still, in the words of `Session`.
 _REASONS: dict[str, str | None] = {
     "moving": None,
@@ -283,13 +254,63 @@ _REASONS: dict[str, str | None] = {
 }
 
 
+_MIN_RATE_HZ, _MAX_RATE_HZ = 50, 1000
+_MAX_CPU = 1023  # the last one that Linux's sets of cores hold
+
+
 def _or(value: float | None, default: float) -> float:
     return default if value is None else value
 
 
+def _check_options(options: LoopOptions, control_hz: float) -> float:
+    """Refuse what the native thread cannot take as it is; returns the rate."""
+    if options.rate_hz is None and not _MIN_RATE_HZ <= control_hz <= _MAX_RATE_HZ:
+        got = f"{control_hz}, the bundle's action.control_hz"
+        _refuse("rate_hz", f"{_MIN_RATE_HZ} to {_MAX_RATE_HZ} Hz", got, "pass a rate_hz")
+    rate_hz = _or(options.rate_hz, control_hz)
+    _check_number("rate_hz", rate_hz, _MIN_RATE_HZ, _MAX_RATE_HZ, "Hz")
+    _check_number("early_wake_s", options.early_wake_s, 0, 0.5 / float(rate_hz), "s")
+    _check_age("max_state_age_s", options.max_state_age_s)
+    if options.max_command_age_s is not None:
+        _check_age("max_command_age_s", options.max_command_age_s)
+    _check_whole("priority", options.priority, 99)
+    if options.cpu is not None:
+        _check_whole("cpu", options.cpu, _MAX_CPU)
+    if not isinstance(options.lock_memory, bool):
+        _refuse("lock_memory", "True or False", repr(options.lock_memory))
+    if options.precision not in (precisions := get_args(HeadPrecision)):
+        _refuse("precision", " or ".join(f'"{x}"' for x in precisions), repr(options.precision))
+    return float(rate_hz)
+
+
+def _is_number(value: object, kind: type = Real) -> bool:
+    """Whether Python or numpy would count with it; True is no number."""
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _check_number(name: str, value: float, low: float, high: float, unit: str) -> None:
+    if not (_is_number(value) and low <= value <= high):  # NaN is refused
+        _refuse(name, f"{low} to {high} {unit}", repr(value))
+
+
+def _check_age(name: str, value: float) -> None:
+    if not (_is_number(value) and 0 < value <= sys.float_info.max):
+        _refuse(name, "a finite time above 0 s", repr(value))
+
+
+def _check_whole(name: str, value: int, high: int) -> None:
+    if not (_is_number(value, Integral) and 0 <= value <= high):
+        _refuse(name, f"a whole number from 0 to {high}", repr(value))
+
+
+def _refuse(name: str, expected: str, got: str, fix: str = "") -> NoReturn:
+    raise ConfigError("control loop", f"{name}: expected {expected}, got {got}", fix)
+
+
 def _build(bundle: Bundle, options: LoopOptions, rate_hz: float) -> _native.ControlLoop:
-    build_head(bundle, precision=options.precision)  # refuses what is not this bundle's head
+    check_precision(bundle, options.precision)
     weights, calibration = read_head(bundle)
+    check_head(bundle, weights)
     spec = bundle.spec
     try:
         return _native.ControlLoop(
@@ -305,15 +326,15 @@ def _build(bundle: Bundle, options: LoopOptions, rate_hz: float) -> _native.Cont
             action_high=spec.action.high,
             action_stop=spec.action.stop,
             max_latent_age_s=spec.timing.max_latent_age_s,
-            max_state_age_s=options.max_state_age_s,
+            max_state_age_s=float(options.max_state_age_s),
             rate_hz=rate_hz,
-            early_wake_s=options.early_wake_s,
-            priority=options.priority,
-            cpu=options.cpu,
+            early_wake_s=float(options.early_wake_s),
+            priority=int(options.priority),
+            cpu=None if options.cpu is None else int(options.cpu),
             lock_memory=options.lock_memory,
         )
-    except ValueError as error:
-        raise ConfigError("control loop", str(error)) from error
+    except ValueError as error:  # the options are checked: it is of the weights or the spec
+        raise BundleError(f"bundle {bundle.root}", str(error)) from error
 
 
 def _check(name: str, array: NDArray[np.float32], length: int, of: tuple[str, ...] = ()) -> None:
@@ -325,8 +346,19 @@ def _check(name: str, array: NDArray[np.float32], length: int, of: tuple[str, ..
         got = f"{array.dtype} {list(array.shape)}"
     elif not array.flags.c_contiguous:
         got = "one with strides"
+    elif not array.flags.aligned:
+        got = "one that is not aligned"
     else:
         return
     raise RuntimeInputError(
         name, f"expected a contiguous float32 array [{length}]{words}, got {got}"
     )
+
+
+def _check_time(name: str, value: float) -> float:
+    """Refuse what is no time; NaN is one, and stops the robot."""
+    if isinstance(value, float):
+        return value
+    if not _is_number(value) or (isinstance(value, int) and abs(value) > sys.float_info.max):
+        raise RuntimeInputError(name, f"expected seconds, got {value!r}")
+    return float(value)

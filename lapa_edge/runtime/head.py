@@ -36,18 +36,13 @@ class NativeHead:
 
     def __init__(self, bundle: Bundle, precision: HeadPrecision = "f32") -> None:
         weights, calibration = read_head(bundle)
+        check_head(bundle, weights)
         try:
             head = _native.ActionHead(weights, precision=precision, calibration=calibration)
         except ValueError as error:
             raise BundleError(f"bundle {bundle.root}", f"weights.safetensors: {error}") from error
-        expected = (bundle.spec.head_input_dim, bundle.spec.head_output_dim)
-        if (got := (head.input_size, head.output_size)) != expected:
-            raise BundleError(
-                f"bundle {bundle.root}",
-                f"action head: expected {expected[0]} inputs and {expected[1]} outputs, "
-                f"got {got[0]} and {got[1]}",
-            )
-        self._x, self._chunk = np.zeros(expected[0], np.float32), np.zeros(expected[1], np.float32)
+        self._x = np.zeros(head.input_size, np.float32)
+        self._chunk = np.zeros(head.output_size, np.float32)
         self._step = head.bind(self._x, self._chunk).step
 
     def forward(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -81,6 +76,23 @@ def read_head(
     calibration = _below(arrays, "calibration.")
     weights = {name: array for name, array in arrays.items() if not name.startswith("calibration.")}
     return weights, calibration or None
+
+
+def check_head(bundle: Bundle, weights: dict[str, NDArray[np.float32]]) -> None:
+    """Raise `BundleError` where the weights' sizes are another robot's; no array is packed for it.
+
+    Weights that are no head at all pass: the kernel knows better what is wrong with them.
+    """
+    first, last = weights.get("input.weight"), weights.get("output.weight")
+    if first is None or last is None or first.ndim != 2 or last.ndim != 2:
+        return
+    expected = (bundle.spec.head_input_dim, bundle.spec.head_output_dim)
+    if (got := (first.shape[1], last.shape[0])) != expected:
+        raise BundleError(
+            f"bundle {bundle.root}",
+            f"action head: expected {expected[0]} inputs and {expected[1]} outputs, "
+            f"got {got[0]} and {got[1]}",
+        )
 
 
 class _Parity(msgspec.Struct):

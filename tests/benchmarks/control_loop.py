@@ -18,6 +18,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))  # bundles.py
 
 import msgspec
+from flags import STOPPED, check_json, check_positive
 
 from lapa_edge.artifact import Bundle
 from lapa_edge.cli.command import run_command
@@ -49,17 +50,14 @@ class LoopFlags:
 
 def main() -> int:
     """Entry point."""
-    return run_command(benchmark, LoopFlags, "control_loop.py", DESCRIPTION)
+    return run_command(benchmark, LoopFlags, "control_loop.py", DESCRIPTION, stopped=STOPPED)
 
 
 def benchmark(flags: LoopFlags) -> None:
     """Measure, print the tables, and write the JSON file where one is asked for."""
+    check_flags(flags)
     from loops.robot import build_robot
 
-    if not flags.seconds > 0:
-        raise ConfigError("--seconds", f"expected more than 0, got {flags.seconds}")
-    if unknown := set(flags.loads) - {"idle", "cores", "gil"}:
-        raise ConfigError("--loads", f"expected idle, cores or gil, got {', '.join(unknown)}")
     with tempfile.TemporaryDirectory() as folder:
         bundle = build_robot(Path(folder) / "robot")
         report = {
@@ -71,6 +69,17 @@ def benchmark(flags: LoopFlags) -> None:
     draw_tables(report)
     if flags.json:
         flags.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def check_flags(flags: LoopFlags) -> None:
+    """Raise `ConfigError` for what cannot be measured."""
+    check_positive("--seconds", flags.seconds)
+    for rate_hz in flags.rates:
+        if not 50 <= rate_hz <= 1000:
+            raise ConfigError("--rates", f"expected 50 to 1000 Hz, got {rate_hz}")
+    if unknown := set(flags.loads) - {"idle", "cores", "gil"}:
+        raise ConfigError("--loads", f"expected idle, cores or gil, got {', '.join(unknown)}")
+    check_json(flags.json)
 
 
 def measure_deadlines(bundle: Bundle, flags: LoopFlags) -> list[dict[str, object]]:

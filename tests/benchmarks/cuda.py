@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from flags import STOPPED, check_json, check_whole
 
 from lapa_edge import _native
 from lapa_edge.cli.command import run_command
@@ -78,11 +79,14 @@ class Figure:
 
 def main() -> int:
     """Entry point."""
-    return run_command(benchmark, CudaFlags, "cuda.py", DESCRIPTION)
+    return run_command(benchmark, CudaFlags, "cuda.py", DESCRIPTION, stopped=STOPPED)
 
 
 def benchmark(flags: CudaFlags) -> None:
     """Measure, print the tables, and write the JSON file where one is asked for."""
+    check_whole("--rounds", flags.rounds, 1)
+    check_whole("--warm-up", flags.warm_up, 0)
+    check_json(flags.json)
     if not _native.cuda_available():
         print("no CUDA device answers: unmeasured")
         return

@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from flags import STOPPED, check_json, check_positive, check_whole
+
 from lapa_edge.cli.command import run_command
+from lapa_edge.errors import ConfigError
 
 DESCRIPTION = """Measure the kernels against their alternatives and against this machine's floors.
 
@@ -53,11 +56,12 @@ class BenchFlags:
 def main() -> int:
     """Entry point."""
     os.environ.update(ONE_THREAD)
-    return run_command(benchmark, BenchFlags, "kernels.py", DESCRIPTION)
+    return run_command(benchmark, BenchFlags, "kernels.py", DESCRIPTION, stopped=STOPPED)
 
 
 def benchmark(flags: BenchFlags) -> None:
     """Measure, print the tables, and write the JSON file where one is asked for."""
+    check_flags(flags)
     from bench.progress import show_progress
     from bench.report import write_report
     from bench.suite import Settings, run_suite
@@ -79,6 +83,24 @@ def benchmark(flags: BenchFlags) -> None:
     print(draw_report(report))
     if flags.json:
         write_report(report, flags.json)
+
+
+def check_flags(flags: BenchFlags) -> None:
+    """Raise `ConfigError` for what cannot be measured."""
+    from lapa_edge import _native
+
+    if not flags.only:
+        raise ConfigError("--only", "expected at least one of head, code and frame, got none")
+    check_whole("--rounds", flags.rounds, 1)
+    check_positive("--block-us", flags.block_us)
+    check_whole("--seed", flags.seed, 0)
+    sets = _native.instruction_sets()
+    if flags.instruction_set and flags.instruction_set not in sets:
+        raise ConfigError(
+            "--instruction-set",
+            f"expected one that this CPU runs ({', '.join(sets)}), got {flags.instruction_set}",
+        )
+    check_json(flags.json)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import msgspec
 import tyro
+from flags import STOPPED
 
 from lapa_edge.cli.command import run_command
 from lapa_edge.errors import ConfigError
@@ -36,7 +37,7 @@ class TableFlags:
 
 def main() -> int:
     """Entry point."""
-    return run_command(draw, TableFlags, "table.py", DESCRIPTION)
+    return run_command(draw, TableFlags, "table.py", DESCRIPTION, stopped=STOPPED)
 
 
 def draw(flags: TableFlags) -> None:
@@ -45,6 +46,9 @@ def draw(flags: TableFlags) -> None:
     from bench.report import Report
     from bench.tables import draw_report
 
+    if not flags.reports:
+        problem = "expected at least one JSON file of kernels.py or control_loop.py, got none"
+        raise ConfigError("reports", problem)
     parts, kernels = [], []
     for path in flags.reports:
         report = read_report(path, Report, LoopReport)

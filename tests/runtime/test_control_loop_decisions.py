@@ -1,0 +1,169 @@
+"""The native loop decides what the session decides, bit for bit."""
+
+import numpy as np
+import pytest
+from bundles import tiny_files, tiny_spec, write_tiny_bundle
+from control_loops import STATE, build_latent
+from heads import calibrate
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from safetensors.numpy import load, save
+
+from lapa_edge.artifact import write_bundle
+from lapa_edge.runtime.control_loop import ControlLoop, LoopOptions
+from lapa_edge.runtime.policy import Latent
+from lapa_edge.runtime.session import Session
+
+anything = st.floats(width=32, allow_nan=True, allow_infinity=True)
+ordinary = st.floats(-3, 3, width=32)
+
+
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory):
+    """The same robot, its head calibrated for int8."""
+    files = tiny_files(tiny_spec())
+    tensors = load(files["weights.safetensors"])
+    weights = {
+        name.removeprefix("action_head."): array
+        for name, array in tensors.items()
+        if name.startswith("action_head.")
+    }
+    x = np.random.default_rng(0).normal(size=(100, 16)).astype(np.float32)
+    for layer, largest in calibrate(weights, x).items():
+        tensors[f"action_head.calibration.{layer}"] = largest
+    files["weights.safetensors"] = save(tensors)
+    return write_bundle(tmp_path_factory.mktemp("loop") / "tiny", tiny_spec(), files, {})
+
+
+@pytest.fixture
+def loop(tmp_path):
+    return ControlLoop(write_tiny_bundle(tmp_path / "tiny"))
+
+
+def check_same(loop, session, latent, state, now_s):
+    """One tick of both, from the same inputs and the same last action."""
+    if latent is not None:
+        loop.set_latent(latent)
+        session.accept(latent)
+    loop.set_observation(state, now_s)
+    got, expected = loop.step(now_s), session.act(state, now_s)
+    assert got.action.tobytes() == expected.action.tobytes() or (
+        # Where a value is zero, numpy's clip leaves its sign open.
+        (got.action == expected.action).all() and not (expected.action.all())
+    )
+    assert got.clamped == expected.clamped
+    np.testing.assert_equal(got.latent_age_s, expected.latent_age_s)
+    if expected.stopped is None or not got.stopped.startswith(("action head", "state or last")):
+        assert got.stopped == expected.stopped
+    else:  # the loop says more exactly what overflowed
+        assert expected.stopped.startswith(("action head", "latent is not finite"))
+
+
+@pytest.fixture(scope="module", params=["f32", "bf16", "int8"])
+def pair(request, calibrated):
+    loop = ControlLoop(calibrated, LoopOptions(precision=request.param))
+    return loop, Session(calibrated, "push left", head_precision=request.param)
+
+
+def start_episode(pair):
+    pair[0].reset(0.0)
+    pair[1].reset()
+    return pair
+
+
+def test_a_long_episode_has_the_bits_of_the_session(pair):
+    loop, session = start_episode(pair)
+    rng = np.random.default_rng(0)
+    for tick in range(3000):
+        now_s = tick * 0.02
+        latent = build_latent(now_s - rng.uniform(0, 0.2), tick) if tick % 20 == 0 else None
+        state = rng.normal(size=3).astype(np.float32)
+        if rng.random() < 0.05:
+            state[rng.integers(3)] = rng.choice([np.nan, np.inf, 3e38])
+        check_same(loop, session, latent, state, now_s)
+    assert loop.stats().statuses["moving"] > 2000
+
+
+@settings(max_examples=300)
+@given(
+    vector=arrays(np.float32, 6, elements=anything | ordinary),
+    context=arrays(np.float32, 4, elements=anything | ordinary),
+    states=st.lists(arrays(np.float32, 3, elements=anything | ordinary), min_size=1, max_size=4),
+    seen_at_s=st.floats() | st.floats(0, 1),
+    now_s=st.floats(0, 1),
+)
+def test_no_input_makes_another_command_than_the_session(
+    pair, vector, context, states, seen_at_s, now_s
+):
+    loop, session = start_episode(pair)
+    latent = Latent(np.zeros(2, np.int32), vector, context, seen_at_s)
+    for i, state in enumerate(states):
+        check_same(loop, session, latent if i == 0 else None, state, now_s + 0.02 * i)
+
+
+def test_without_a_latent_both_stop(pair):
+    loop, session = start_episode(pair)
+    check_same(loop, session, None, STATE, 0.0)
+
+
+def test_a_policy_without_codes_moves_too(tmp_path):
+    loop = ControlLoop(write_tiny_bundle(tmp_path / "tiny", n=0))
+    nothing = np.zeros(0, np.float32)
+    loop.set_latent(Latent(nothing.astype(np.int32), nothing, np.ones(4, np.float32), 0.0))
+    loop.set_observation(STATE, 0.0)
+    assert loop.step(0.0).stopped is None
+
+
+def test_limits_that_float32_cannot_hold_are_kept(tmp_path):
+    narrow = {"low": (-0.1,) * 2, "high": (0.1,) * 2, "stop": (0.1,) * 2}
+    spec = tiny_spec()
+    spec = type(spec)(
+        **{**_fields(spec), "action": type(spec.action)(**{**_fields(spec.action), **narrow})}
+    )
+    bundle = write_bundle(tmp_path / "tiny", spec, tiny_files(spec), {})
+    check_same(ControlLoop(bundle), Session(bundle, "push left"), build_latent(0.0), STATE, 0.0)
+    loop = ControlLoop(bundle)
+    assert (loop.latest_action().action.astype(np.float64) <= 0.1).all()
+
+
+def _fields(struct):
+    return {name: getattr(struct, name) for name in struct.__struct_fields__}
+
+
+# States may be missing or old: the session leaves that to its caller, the loop does not.
+
+
+def test_no_state_no_move(loop):
+    loop.set_latent(build_latent(0.0))
+    assert loop.step(0.0).stopped == "the robot has not told its state yet"
+
+
+def test_a_state_grows_old(loop):
+    loop.set_latent(build_latent(0.0))
+    loop.set_observation(STATE, 0.0)
+    assert loop.step(0.1).stopped is None
+    assert loop.step(0.101).stopped == "state is 0.101 s old, more than 0.100 s"
+
+
+@pytest.mark.parametrize("seen_at_s", [1.0, np.nan])
+def test_a_state_without_a_time_in_the_past_stops(loop, seen_at_s):
+    loop.set_latent(build_latent(0.0))
+    loop.set_observation(STATE, seen_at_s)
+    assert "not a time in the past" in loop.step(0.1).stopped
+
+
+def test_a_reset_forgets_the_episode(loop):
+    loop.set_latent(build_latent(0.0))
+    loop.set_observation(STATE, 0.0)
+    first = loop.step(0.0).action
+    assert loop.step(0.0).action.tolist() != first.tolist(), "the last action matters"
+    loop.reset(0.0)
+    assert loop.latest_action().stopped == "the control loop is not running"
+    assert loop.step(0.0).stopped == "the policy has not looked yet"
+    loop.set_latent(build_latent(0.0))
+    loop.set_observation(STATE, 0.0)
+    loop.reset(0.0)
+    loop.set_latent(build_latent(0.0))
+    loop.set_observation(STATE, 0.0)
+    assert loop.step(0.0).action.tolist() == first.tolist()
