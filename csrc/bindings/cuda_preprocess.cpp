@@ -4,11 +4,11 @@
 #include <atomic>
 #include <cmath>
 #include <optional>
-#include <stdexcept>
 
 #include "bindings/arrays.hpp"
 #include "bindings/nv12.hpp"
 #include "bindings/register.hpp"
+#include "bindings/turn.hpp"
 #include "bindings/words.hpp"
 #include "preprocess/cuda_preprocessor.hpp"
 
@@ -92,16 +92,8 @@ class BoundCudaPreprocessor {
     }
   }
 
-  // Never waits for another thread: the control path must not.
   void preprocess(const std::uint8_t* frame, void* planes) {
-    if (busy_.test_and_set(std::memory_order_acquire)) {
-      throw std::runtime_error(
-          "preprocessor: already running in another thread; build one per thread");
-    }
-    const struct Done {
-      std::atomic_flag& busy;
-      ~Done() { busy.clear(std::memory_order_release); }
-    } done{busy_};
+    const Turn turn(busy_, "preprocessor", "build one per thread");
     const py::gil_scoped_release release;
     on_cuda_->run(frame, planes);
   }
@@ -110,12 +102,18 @@ class BoundCudaPreprocessor {
                std::optional<std::uintptr_t> chroma, std::uintptr_t stream) {
     const std::size_t row = format_.size.width * (is_nv12() ? 1 : kChannels);
     if (frame == 0 || planes == 0) refuse("frame, planes", "addresses on the GPU", "0");
+    const auto value = static_cast<std::uintptr_t>(dtype_.itemsize());
+    if (planes % value != 0) {
+      refuse("planes", "an address that is a multiple of " + std::to_string(value),
+             std::to_string(planes));
+    }
     if (pitch.value_or(row) < row) {
       refuse("pitch", "at least " + std::to_string(row) + " bytes", std::to_string(*pitch));
     }
     const auto* const pixels = reinterpret_cast<const std::uint8_t*>(frame);
     const std::size_t step = pitch.value_or(row);
     const std::uint8_t* const after = pixels + step * format_.size.height;
+    const Turn turn(busy_, "preprocessor", "build one per thread");
     on_cuda_->enqueue(
         {pixels, chroma ? reinterpret_cast<const std::uint8_t*>(*chroma) : after, step},
         reinterpret_cast<void*>(planes), reinterpret_cast<void*>(stream));
