@@ -90,6 +90,7 @@ class BoundCudaPreprocessor {
       refuse("image", "a contiguous array", "one with strides",
              "bind a contiguous buffer that each frame is written to");
     }
+    refuse_overlap("planes", planes, "image", frame);
   }
 
   void preprocess(const std::uint8_t* frame, void* planes) {

@@ -191,6 +191,7 @@ class BoundPreprocessor {
     check_source(image);
     check_whole_rows(image);
     check_planes(planes);
+    refuse_overlap("planes", planes, "image", image);
     preprocess(view_of(image), static_cast<float*>(planes.mutable_data()));
   }
 
@@ -232,6 +233,7 @@ py::cpp_function bind(const BoundPreprocessor& preprocessor, py::array frame, py
   preprocessor.check_source(frame);
   preprocessor.check_planes(planes);
   check_whole_rows(frame);
+  refuse_overlap("planes", planes, "image", frame);
   const FrameView from = view_of(frame);
   float* to = static_cast<float*>(planes.mutable_data());
   const auto own = std::make_shared<BoundPreprocessor>(preprocessor);
