@@ -487,9 +487,12 @@ class CudaPreprocessor:
     ) -> None:
         """Between buffers on the GPU, for an engine that reads its input there; returns at once.
 
+        Calls share scratch memory, so all calls of one preprocessor must use one stream, which
+        lives until they are done; `run` and bound functions wait for what was queued there.
+
         Args:
             frame: address of the pixels, or of NV12's luma.
-            planes: address of the result.
+            planes: address of the result, a multiple of its values' size.
             pitch: bytes from one row to the next; by default rows follow without a gap.
             chroma: address of NV12's chroma; by default behind the luma.
             stream: a cudaStream_t; 0 is the default stream.

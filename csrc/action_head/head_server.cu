@@ -87,14 +87,24 @@ struct HeadServer::State {
     owed = true;
   }
 
+  bool has_answer(std::size_t o) const noexcept {
+    return number_of(read_shared(mailbox.answer + o)) == number;
+  }
+
   // Until the last request is answered; looks at least once.
   HeadStatus await_answer(Clock::time_point deadline) noexcept {
     for (std::size_t o = 0; o < output; ++o) {
-      while (number_of(read_shared(mailbox.answer + o)) != number) {
+      while (!has_answer(o)) {
         if (persistent && start() != cudaSuccess) return HeadStatus::device_failed;
         if (Clock::now() < deadline) continue;
-        const bool running = cudaStreamQuery(stream) == cudaErrorNotReady;
-        return running ? HeadStatus::device_silent : HeadStatus::device_failed;
+        const cudaError_t state = cudaStreamQuery(stream);
+        if (state == cudaErrorNotReady) return HeadStatus::device_silent;
+        if (state != cudaSuccess) return HeadStatus::device_failed;
+        // The kernel may have answered while the OS held this thread up, after its last look.
+        if (has_answer(o)) break;
+        // A resident one may have left before it saw the request; the next step starts another.
+        const bool left = persistent && launches == read_shared(mailbox.left);
+        return left ? HeadStatus::device_silent : HeadStatus::device_failed;
       }
     }
     owed = false;

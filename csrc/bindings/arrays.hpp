@@ -22,9 +22,16 @@ constexpr int kPlainLayout = int{py::array::c_style} | int{py::detail::npy_api::
 /// `float32 [3, 224, 224]`
 std::string describe(const py::array& array);
 
+/// `1e-07`, as Python prints it.
+std::string describe(double number);
+
 /// Throws py::value_error in the form above; `fix` may be empty.
 [[noreturn]] void refuse(std::string_view name, std::string_view expected, std::string_view got,
                          std::string_view fix = "");
+
+/// Refuses `array` where it shares memory with `other`; where rows interleave, too.
+void refuse_overlap(std::string_view name, const py::array& array, std::string_view other_name,
+                    const py::array& other);
 
 /// The array as aligned C-contiguous memory, copied where it is not; any other dtype or number of
 /// axes is refused. `expected` says the whole rule: `float32 [m, 32]`.

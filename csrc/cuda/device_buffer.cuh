@@ -12,9 +12,9 @@ namespace lapa_edge::cuda {
 
 /// Throws std::runtime_error naming the step that failed.
 inline void check(cudaError_t error, const char* step) {
-  if (error != cudaSuccess) {
-    throw std::runtime_error(std::string("CUDA: ") + step + ": " + cudaGetErrorString(error));
-  }
+  if (error == cudaSuccess) return;
+  cudaGetLastError();  // so that the next caller does not meet this error again
+  throw std::runtime_error(std::string("CUDA: ") + step + ": " + cudaGetErrorString(error));
 }
 
 /// `count` values of T on the device; never copied, freed on destruction.
@@ -38,12 +38,12 @@ class DeviceBuffer {
   /// Done when it returns, for every stream.
   void upload(const T* host, std::size_t count) {
     check(cudaMemcpy(data_, host, count * sizeof(T), cudaMemcpyHostToDevice), "copy to device");
-    finish();  // what cudaMemcpy returns from may still be on its way
+    finish("copy to device");  // what cudaMemcpy returns from may still be on its way
   }
   /// All bytes to 0.
   void clear() {
     check(cudaMemset(data_, 0, count_ * sizeof(T)), "clear device memory");
-    finish();
+    finish("clear device memory");
   }
   /// Waits for the kernels launched before it.
   void download(T* host, std::size_t count) const {
@@ -55,7 +55,7 @@ class DeviceBuffer {
 
  private:
   // The default stream, which ours do not wait for.
-  static void finish() { check(cudaStreamSynchronize(nullptr), "copy to device"); }
+  static void finish(const char* step) { check(cudaStreamSynchronize(nullptr), step); }
 
   T* data_ = nullptr;
   std::size_t count_ = 0;

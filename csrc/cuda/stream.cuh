@@ -91,7 +91,8 @@ class Graph {
       record();
     } catch (...) {
       cudaStreamEndCapture(stream, &graph);  // else the stream stays in capture
-      cudaGraphDestroy(graph);
+      if (graph != nullptr) cudaGraphDestroy(graph);
+      cudaGetLastError();  // of the ended capture: what failed is thrown
       throw;
     }
     check(cudaStreamEndCapture(stream, &graph), "end a graph");

@@ -37,10 +37,9 @@ struct Codebook::Device {
   Device(const float* given, std::size_t k, std::size_t d)
       : book(describe_codebook(k, d)), host_codes(given, given + k * d) {
     if (search_bytes(book) > shared_limit()) {
-      throw std::invalid_argument("codebook: expected rows of at most " +
-                                  std::to_string(shared_limit() / sizeof(float) / kSearchRows) +
-                                  " values on CUDA, got " + std::to_string(d) +
-                                  "; pass device=\"cpu\"");
+      throw std::invalid_argument(
+          "codebook: expected rows of at most " + std::to_string(most_columns(shared_limit())) +
+          " values on CUDA, got " + std::to_string(d) + "; pass device=\"cpu\"");
     }
     const std::vector<float> packed = pack_codes(book, given);
     codes = DeviceBuffer<float>(packed.data(), packed.size());

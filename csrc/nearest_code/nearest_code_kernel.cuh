@@ -195,4 +195,9 @@ inline std::size_t search_bytes(const CodebookOnDevice& book) {
   return kSearchRows * std::size_t{book.chunks} * sizeof(float4) + kSearchWarps * sizeof(Candidate);
 }
 
+/// The widest codes whose search fits into `bytes`; whole chunks.
+constexpr std::size_t most_columns(std::size_t bytes) {
+  return (bytes - kSearchWarps * sizeof(Candidate)) / (kSearchRows * sizeof(float4)) * 4;
+}
+
 }  // namespace lapa_edge::cuda

@@ -48,6 +48,8 @@ class Preprocessor {
   void run(const std::uint8_t* frame, void* planes);
 
   /// The same between buffers on the GPU, queued on `stream`, a cudaStream_t; returns at once.
+  /// All calls share scratch, so `stream` is the same for all and lives until they are done; run
+  /// waits for it.
   void enqueue(const DeviceFrame& frame, void* planes, void* stream);
 
  private:

@@ -24,6 +24,8 @@ class Resampler {
       : Resampler(source, ResizeAxis(source.height, target.height),
                   ResizeAxis(source.width, target.width)) {}
 
+  bool has_scratch() const noexcept { return !kept_.empty(); }
+
   template <typename Source, typename Sink>
   void queue(const Source& source, const Sink& sink, cudaStream_t stream) const {
     if (kept_.empty()) {
@@ -141,6 +143,10 @@ struct Preprocessor::Device {
   std::uint32_t pixels;
   Resampler resampler;
 
+  // What `run` must wait for, since it uses the same scratch.
+  cudaStream_t queued_on = nullptr;
+  bool queued = false;
+
   // For host memory, made at its first use: frame and planes on both sides, and the work.
   struct Transfer {
     explicit Transfer(const Device& device)
@@ -179,6 +185,10 @@ Preprocessor::Preprocessor(Preprocessor&&) noexcept = default;
 Preprocessor::~Preprocessor() = default;
 
 void Preprocessor::run(const std::uint8_t* frame, void* planes) {
+  if (device_->queued) {
+    check(cudaStreamSynchronize(device_->queued_on), "wait for queued frames");
+    device_->queued = false;
+  }
   if (device_->transfer == nullptr)
     device_->transfer = std::make_unique<Device::Transfer>(*device_);
   Device::Transfer& transfer = *device_->transfer;
@@ -189,7 +199,9 @@ void Preprocessor::run(const std::uint8_t* frame, void* planes) {
 }
 
 void Preprocessor::enqueue(const DeviceFrame& frame, void* planes, void* stream) {
-  device_->queue(frame, planes, static_cast<cudaStream_t>(stream));
+  device_->queued_on = static_cast<cudaStream_t>(stream);
+  device_->queued = device_->resampler.has_scratch();  // even if what follows fails halfway
+  device_->queue(frame, planes, device_->queued_on);
 }
 
 void resize_frame(const std::uint8_t* frame, FrameSize source, FrameSize target,
