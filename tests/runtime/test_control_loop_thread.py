@@ -3,8 +3,9 @@
 import ctypes
 import gc
 import os
-import resource
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -182,20 +183,33 @@ def test_a_core_that_is_not_there_is_refused_at_the_start(bundle):
     assert loop.latest_action().stopped == "the control loop is not running"
 
 
-@forks
-def test_a_priority_that_is_not_granted_is_refused_at_the_start(bundle):
-    loop = ControlLoop(bundle, LoopOptions(priority=80))
-    if (child := os.fork()) == 0:
-        message = ""
-        try:
-            if os.getuid() == 0:
-                os.setuid(65534)  # nobody: root would be granted anything
-            resource.setrlimit(resource.RLIMIT_RTPRIO, (0, 0))
-            loop.start()
-        except BaseException as error:
-            message = str(error)
-        os._exit(0 if message.startswith(EXPECTED_REFUSAL) else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+UNPRIVILEGED = """
+import os, resource, sys
+from pathlib import Path
+from lapa_edge.artifact import load_bundle
+from lapa_edge.errors import ConfigError
+from lapa_edge.runtime.control_loop import ControlLoop, LoopOptions
+
+loop = ControlLoop(load_bundle(Path(sys.argv[1])), LoopOptions(priority=80))
+resource.setrlimit(resource.RLIMIT_RTPRIO, (0, 0))
+if os.getuid() == 0:
+    os.setuid(65534)  # nobody: root would be granted anything
+try:
+    loop.start()
+except ConfigError as error:
+    print(error)
+"""
+
+
+def test_a_priority_that_is_not_granted_is_refused_at_the_start(bundle, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", UNPRIVILEGED, str(bundle.root)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.startswith(EXPECTED_REFUSAL), done
 
 
 def test_start_twice_and_stop_twice_are_refused(loop):
