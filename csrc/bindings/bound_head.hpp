@@ -5,13 +5,13 @@
 
 #include <atomic>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <variant>
 
 #include "action_head/action_head.hpp"
 #include "action_head/cuda_action_head.hpp"
 #include "bindings/arrays.hpp"
+#include "bindings/turn.hpp"
 
 namespace lapa_edge::bindings {
 
@@ -47,27 +47,12 @@ class BoundActionHead {
   /// `call` of the head, without the GIL, unless the head is running already: RuntimeError.
   template <typename Call>
   HeadResult run(Call call) {
-    const Turn turn(busy_);
+    const Turn turn(busy_, "action head", "build one head per thread");
     const py::gil_scoped_release release;
     return std::visit(call, head_);
   }
 
  private:
-  // Marks the head as running for as long as it lives. Never waits: the control path must not.
-  class Turn {
-   public:
-    explicit Turn(std::atomic_flag& busy) : busy_(busy) {
-      if (busy_.test_and_set(std::memory_order_acquire)) {
-        throw std::runtime_error(
-            "action head: already running in another thread; build one head per thread");
-      }
-    }
-    ~Turn() { busy_.clear(std::memory_order_release); }
-
-   private:
-    std::atomic_flag& busy_;
-  };
-
   HeadShape shape_{};
   std::string precision_;
   std::size_t prefix_ = 0;

@@ -1,11 +1,10 @@
 #include <pybind11/stl.h>
 
-#include <array>
 #include <atomic>
-#include <cmath>
 #include <optional>
 
 #include "bindings/arrays.hpp"
+#include "bindings/frames.hpp"
 #include "bindings/nv12.hpp"
 #include "bindings/register.hpp"
 #include "bindings/turn.hpp"
@@ -16,40 +15,6 @@ namespace lapa_edge::bindings {
 namespace {
 
 using Side = py::ssize_t;
-using PerChannel = std::array<double, kChannels>;
-
-std::size_t check_side(const char* name, Side side, bool even = false) {
-  if (side < 1 || side > Side{kMaxFrameSide} || (even && side % 2 != 0)) {
-    refuse(name, (even ? "an even number up to " : "1 to ") + std::to_string(kMaxFrameSide),
-           std::to_string(side));
-  }
-  return static_cast<std::size_t>(side);
-}
-
-Normalisation check_normalisation(const PerChannel& mean, const PerChannel& std) {
-  for (std::size_t c = 0; c < kChannels; ++c) {
-    if (!(std::abs(mean[c]) <= 100.0)) {
-      refuse("mean", "three numbers from -100 to 100", std::to_string(mean[c]));
-    }
-    if (!(std[c] >= 1e-6 && std[c] <= 1e6)) {
-      refuse("std", "three numbers from 1e-6 to 1e6", std::to_string(std[c]));
-    }
-  }
-  return build_normalisation(mean, std);
-}
-
-// uint8 [h, w, 3], or [h * 3 / 2, w] of NV12.
-void check_frame(const py::array& image, FrameSize size, bool nv12) {
-  const Side height = static_cast<Side>(size.height), width = static_cast<Side>(size.width);
-  const Side rows = nv12 ? height * 3 / 2 : height;
-  const std::string expected =
-      "uint8 [" + std::to_string(rows) + ", " + std::to_string(width) + (nv12 ? "]" : ", 3]");
-  if (!py::isinstance<py::array_t<std::uint8_t>>(image) || image.ndim() != (nv12 ? 2 : 3) ||
-      image.shape(0) != rows || image.shape(1) != width || (!nv12 && image.shape(2) != 3)) {
-    refuse("image", expected, describe(image));
-  }
-}
-
 // A preprocessor as Python sees it: arrays checked, the GIL released, one call at a time.
 class BoundCudaPreprocessor {
  public:
@@ -64,9 +29,9 @@ class BoundCudaPreprocessor {
                                {"float16", int(cuda::PlaneType::float16)}};
     format_.pixels = choose<cuda::PixelFormat>("pixels", pixels, kFormats);
     format_.yuv = choose_matrix(standard, range);
-    format_.size = {check_side("source_height", source_height, is_nv12()),
-                    check_side("source_width", source_width, is_nv12())};
-    target_ = {check_side("height", height), check_side("width", width)};
+    format_.size =
+        check_size("source_height", source_height, "source_width", source_width, is_nv12());
+    target_ = check_size("height", height, "width", width);
     const auto type = choose<cuda::PlaneType>("planes", planes, kTypes);
     const Normalisation normalisation = check_normalisation(mean, std);
     dtype_ = py::dtype(planes);
@@ -85,7 +50,7 @@ class BoundCudaPreprocessor {
 
   void check_bound(const py::array& frame, const py::array& planes) const {
     check_frame(frame, format_.size, is_nv12());
-    check_planes(planes);
+    check_planes(planes, dtype_, target_);
     if ((frame.flags() & kPlainLayout) != kPlainLayout) {
       refuse("image", "a contiguous array", "one with strides",
              "bind a contiguous buffer that each frame is written to");
@@ -122,22 +87,6 @@ class BoundCudaPreprocessor {
 
  private:
   bool is_nv12() const { return format_.pixels == cuda::PixelFormat::nv12; }
-
-  void check_planes(const py::array& out) const {
-    const bool same = out.dtype().equal(dtype_) && out.ndim() == 3 &&
-                      out.shape(0) == Side{kChannels} &&
-                      out.shape(1) == static_cast<Side>(target_.height) &&
-                      out.shape(2) == static_cast<Side>(target_.width);
-    if (!same) {
-      refuse("planes",
-             py::str(dtype_).cast<std::string>() + " [3, " + std::to_string(target_.height) + ", " +
-                 std::to_string(target_.width) + "]",
-             describe(out));
-    }
-    if ((out.flags() & kPlainLayout) != kPlainLayout || !out.writeable()) {
-      refuse("planes", "a contiguous, writeable array", "another");
-    }
-  }
 
   cuda::FrameFormat format_{};
   FrameSize target_{};

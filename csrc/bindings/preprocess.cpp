@@ -2,55 +2,24 @@
 
 #include <pybind11/stl.h>
 
-#include <array>
 #include <atomic>
-#include <cmath>
 #include <memory>
 
 #include "bindings/arrays.hpp"
+#include "bindings/frames.hpp"
 #include "bindings/register.hpp"
+#include "bindings/turn.hpp"
 #include "preprocess/cuda_preprocessor.hpp"
 
 namespace lapa_edge::bindings {
 namespace {
 
-using PerChannel = std::array<double, kChannels>;
-
 constexpr py::ssize_t kMaxSide{kMaxFrameSide}, kPixelBytes{kChannels};
-
-FrameSize check_size(const char* height_name, py::ssize_t height, const char* width_name,
-                     py::ssize_t width) {
-  const auto check_side = [](const char* name, py::ssize_t side) {
-    if (side >= 1 && side <= kMaxSide) return static_cast<std::size_t>(side);
-    refuse(name, "1 to " + std::to_string(kMaxSide), std::to_string(side));
-  };
-  return {check_side(height_name, height), check_side(width_name, width)};
-}
-
-Normalisation check_normalisation(const PerChannel& mean, const PerChannel& std) {
-  for (std::size_t c = 0; c < kChannels; ++c) {
-    if (!(std::abs(mean[c]) <= 100.0)) {
-      refuse("mean", "three numbers from -100 to 100", std::to_string(mean[c]));
-    }
-    if (!(std[c] >= 1e-6 && std[c] <= 1e6)) {
-      refuse("std", "three numbers from 1e-6 to 1e6", std::to_string(std[c]));
-    }
-  }
-  return build_normalisation(mean, std);
-}
 
 ChannelOrder check_order(const std::string& order) {
   if (order == "rgb") return ChannelOrder::rgb;
   if (order != "bgr") refuse("order", "\"rgb\" or \"bgr\"", "\"" + order + "\"");
   return ChannelOrder::bgr;
-}
-
-// `expected` is the whole rule for a frame: `uint8 [480, 640, 3]`.
-void check_frame(const py::array& image, const std::string& expected) {
-  if (!py::isinstance<py::array_t<std::uint8_t>>(image) || image.ndim() != 3 ||
-      image.shape(2) != kPixelBytes) {
-    refuse("image", expected, describe(image), "pass the camera frame as it is");
-  }
 }
 
 // Whether the kernels can read it in place: whole rows from top to bottom, padded or not.
@@ -77,7 +46,7 @@ FrameSize size_of(const py::array& image) {
 
 // A frame of any size, copied where its pixels do not lie side by side; `tight`: without padding.
 py::array take_frame(const py::array& image, bool tight) {
-  check_frame(image, "uint8 [height, width, 3]");
+  check_pixels(image, "uint8 [height, width, 3]");
   for (int axis = 0; axis < 2; ++axis) {
     if (image.shape(axis) < 1 || image.shape(axis) > kMaxSide) {
       refuse("image", "sides of 1 to " + std::to_string(kMaxSide), describe(image));
@@ -157,26 +126,10 @@ class BoundPreprocessor {
   BoundPreprocessor(const BoundPreprocessor& other)
       : BoundPreprocessor(other.source_, other.target_, other.order_, other.normalisation_) {}
 
-  void check_source(const py::array& image) const {
-    const std::string expected =
-        "uint8 [" + std::to_string(source_.height) + ", " + std::to_string(source_.width) + ", 3]";
-    check_frame(image, expected);
-    if (!(size_of(image) == source_)) refuse("image", expected, describe(image));
-  }
+  void check_source(const py::array& image) const { check_frame(image, source_); }
 
   void check_planes(const py::array& planes) const {
-    const std::string expected = "float32 [3, " + std::to_string(target_.height) + ", " +
-                                 std::to_string(target_.width) + "]";
-    if (!py::isinstance<py::array_t<float>>(planes) || planes.ndim() != 3 ||
-        planes.shape(0) != kPixelBytes ||
-        planes.shape(1) != static_cast<py::ssize_t>(target_.height) ||
-        planes.shape(2) != static_cast<py::ssize_t>(target_.width)) {
-      refuse("planes", expected, describe(planes));
-    }
-    if ((planes.flags() & kPlainLayout) != kPlainLayout) {
-      refuse("planes", "a contiguous array", "one with strides", "pass np.ascontiguousarray(...)");
-    }
-    if (!planes.writeable()) refuse("planes", "a writeable array", "a read-only one");
+    bindings::check_planes(planes, py::dtype::of<float>(), target_);
   }
 
   py::array_t<float> run(const py::array& image) {
@@ -195,17 +148,10 @@ class BoundPreprocessor {
     preprocess(view_of(image), static_cast<float*>(planes.mutable_data()));
   }
 
-  // Never waits: the control path must not.
   void preprocess(FrameView frame, float* planes) {
-    if (busy_.test_and_set(std::memory_order_acquire)) {
-      throw std::runtime_error(
-          "preprocessor: already running in another thread; build one per thread");
-    }
-    {
-      const py::gil_scoped_release release;
-      resizer_.preprocess(frame, order_, normalisation_, planes);
-    }
-    busy_.clear(std::memory_order_release);
+    const Turn turn(busy_, "preprocessor", "build one per thread");
+    const py::gil_scoped_release release;
+    resizer_.preprocess(frame, order_, normalisation_, planes);
   }
 
  private:
