@@ -8,13 +8,18 @@
 namespace lapa_edge {
 namespace {
 
+cudaError_t count_devices(int& devices) noexcept {
+  const cudaError_t error = cudaGetDeviceCount(&devices);
+  if (error != cudaSuccess) cudaGetLastError();  // so that the next caller does not meet it again
+  return error;
+}
+
 // Empty where a device answers, else the reason in the driver's words.
 std::string why_unavailable() {
   int devices = 0;
-  const cudaError_t error = cudaGetDeviceCount(&devices);
-  if (error == cudaSuccess) return devices > 0 ? "" : "no device found";
-  cudaGetLastError();  // so that the next caller does not meet this error again
-  return cudaGetErrorString(error);
+  const cudaError_t error = count_devices(devices);
+  if (error != cudaSuccess) return cudaGetErrorString(error);
+  return devices > 0 ? "" : "no device found";
 }
 
 }  // namespace
@@ -27,9 +32,7 @@ namespace cuda {
 
 bool available() noexcept {
   int devices = 0;
-  const bool answered = cudaGetDeviceCount(&devices) == cudaSuccess;
-  if (!answered) cudaGetLastError();
-  return answered && devices > 0;
+  return count_devices(devices) == cudaSuccess && devices > 0;
 }
 
 void require() {

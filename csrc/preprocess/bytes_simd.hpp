@@ -15,13 +15,10 @@ namespace {
 
 using ByteTag = hn::ScalableTag<std::uint8_t>;
 using WordTag = hn::ScalableTag<std::uint16_t>;
-using IntTag = hn::ScalableTag<std::int32_t>;
 using Bytes = hn::Vec<ByteTag>;
 using Words = hn::Vec<WordTag>;
-using Ints = hn::Vec<IntTag>;
 
 constexpr std::size_t kByteLanes = hn::MaxLanes(ByteTag());
-constexpr std::size_t kIntLanes = hn::MaxLanes(IntTag());
 
 #if HWY_ARCH_X86
 constexpr std::int32_t kBias = 128;

@@ -10,7 +10,7 @@ namespace lapa_edge {
 namespace {
 
 constexpr std::size_t kChunk = 16;
-constexpr std::size_t kChunkVectors = kChunk / kIntLanes;
+constexpr std::size_t kChunkVectors = kChunk / kLanes;
 
 #if HWY_TARGET == HWY_AVX3
 constexpr std::size_t kWindow = 16;
@@ -81,10 +81,10 @@ HWY_INLINE void run_chunks(const ColumnView columns, const std::uint8_t* row, st
                            const Sink red, const Sink green, const Sink blue) {
   for (std::size_t chunk = 0; chunk < columns.chunks; ++chunk) {
     for (std::size_t v = 0; v < kChunkVectors; ++v) {
-      const std::size_t first = chunk * kChunk + v * kIntLanes;
+      const std::size_t first = chunk * kChunk + v * kLanes;
       const Bytes index = hn::LoadU(ByteTag(), columns.index + first * kTaps);
       const Bytes weights = hn::LoadU(ByteTag(), columns.weight + first * kTaps);
-      const std::size_t at = columns.output[chunk] + v * kIntLanes;
+      const std::size_t at = columns.output[chunk] + v * kLanes;
       const auto run_channel = [&](const Sink& sink, const std::uint8_t* plane) {
         const Bytes pixels = gather<kShort>(plane, columns.start + first / kWindow, index);
         sink.store(add_dots(sink.start(), weights, pixels), at);

@@ -49,11 +49,10 @@ FrameResizer::FrameResizer(FrameSize source, FrameSize target)
   std::size_t height = source.height, width = source.width;
   do {
     const std::size_t level = levels_.size();
-    levels_.push_back({level < rows_.halvings,
-                       level < columns_.halvings,
-                       height,
-                       width,
-                       {build_row(pitch_of(width)), build_row(pitch_of(width))}});
+    levels_.push_back({level < rows_.halvings, level < columns_.halvings, height, width, {}});
+    if (level > 0) {  // level 0 reads the frame itself
+      for (auto& row : levels_.back().row) row = build_row(pitch_of(width));
+    }
     if (levels_.back().halve_rows) height = halve_length(height);
     if (levels_.back().halve_columns) width = halve_length(width);
   } while (levels_.size() < std::max(rows_.halvings, columns_.halvings));

@@ -33,8 +33,7 @@ Taps take_shares(Whole first, const std::array<Whole, kTaps>& shares) {
 
 }  // namespace
 
-ResizeAxis::ResizeAxis(std::size_t source, std::size_t target)
-    : source(source), halvings(0), halved(source) {
+ResizeAxis::ResizeAxis(std::size_t source, std::size_t target) : halvings(0), halved(source) {
   for (; (target << (halvings + 1)) <= source; ++halvings) halved = halve_length(halved);
 
   // Sides are at most 2^14, so nothing here comes near the limits of 64 bits.

@@ -25,15 +25,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "base/host_device.hpp"
 #include "preprocess/resize_kernels.hpp"
 
 namespace lapa_edge {
-
-/// A sum of pixel * weight back to a pixel, rounded half up.
-LAPA_EDGE_HOST_DEVICE inline std::uint8_t round_to_pixel(std::int32_t sum) noexcept {
-  return static_cast<std::uint8_t>((sum + kWeightTotal / 2) >> kWeightBits);
-}
 
 /// The pixels of one output: first + offset[j], counting weight[j], for every j. A weight of 256
 /// stands as two of 128 on the same pixel, so that each is a byte.
@@ -45,7 +39,7 @@ struct Taps {
 struct ResizeAxis {
   ResizeAxis(std::size_t source, std::size_t target);
 
-  std::size_t source, halvings, halved;  // halved: the length when halved
+  std::size_t halvings, halved;  // halved: the length when halved
   std::vector<Taps> outputs;
 };
 

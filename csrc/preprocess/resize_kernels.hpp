@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/host_device.hpp"
+
 namespace lapa_edge {
 
 constexpr std::size_t kChannels = 3;
@@ -19,6 +21,11 @@ constexpr std::size_t kTaps = 4;
 /// Their weights sum to this.
 constexpr int kWeightBits = 8;
 constexpr int kWeightTotal = 1 << kWeightBits;
+
+/// A sum of pixel * weight back to a pixel, rounded half up.
+LAPA_EDGE_HOST_DEVICE inline std::uint8_t round_to_pixel(std::int32_t sum) noexcept {
+  return static_cast<std::uint8_t>((sum + kWeightTotal / 2) >> kWeightBits);
+}
 
 constexpr std::size_t kRowSlack = 128;
 

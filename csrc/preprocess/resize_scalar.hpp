@@ -41,15 +41,11 @@ void halve_rows(const std::uint8_t* first, const std::uint8_t* second, std::size
   }
 }
 
-HWY_INLINE std::uint8_t round_sum(std::int32_t sum) {
-  return static_cast<std::uint8_t>((sum + kWeightTotal / 2) >> kWeightBits);
-}
-
 void blend_rows(const RowTaps& taps, std::size_t bytes, std::uint8_t* row) noexcept {
   for (std::size_t i = 0; i < bytes; ++i) {
     std::int32_t sum = 0;
     for (std::size_t j = 0; j < kTaps; ++j) sum += taps.weight[j] * taps.row[j][i];
-    row[i] = round_sum(sum);
+    row[i] = round_to_pixel(sum);
   }
 }
 
@@ -60,7 +56,7 @@ HWY_INLINE std::uint8_t resample(const ColumnView& columns, const std::uint8_t* 
   for (std::size_t j = o * kTaps; j < (o + 1) * kTaps; ++j) {
     sum += columns.weight[j] * plane[columns.start[o] + columns.index[j]];
   }
-  return round_sum(sum);
+  return round_to_pixel(sum);
 }
 
 void resample_columns(const ColumnView& columns, const std::uint8_t* row, std::size_t pitch,
