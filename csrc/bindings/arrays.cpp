@@ -32,6 +32,10 @@ std::string describe(const py::array& array) {
   return text + "]";
 }
 
+std::string describe(double number) {
+  return py::str(py::float_(number)).cast<std::string>();
+}
+
 void refuse(std::string_view name, std::string_view expected, std::string_view got,
             std::string_view fix) {
   std::string message;

@@ -22,6 +22,9 @@ constexpr int kPlainLayout = int{py::array::c_style} | int{py::detail::npy_api::
 /// `float32 [3, 224, 224]`
 std::string describe(const py::array& array);
 
+/// `1e-07`, as Python prints it.
+std::string describe(double number);
+
 /// Throws py::value_error in the form above; `fix` may be empty.
 [[noreturn]] void refuse(std::string_view name, std::string_view expected, std::string_view got,
                          std::string_view fix = "");

@@ -24,10 +24,10 @@ FrameSize check_size(const char* height_name, py::ssize_t height, const char* wi
 Normalisation check_normalisation(const PerChannel& mean, const PerChannel& std) {
   for (std::size_t c = 0; c < kChannels; ++c) {
     if (!(std::abs(mean[c]) <= 100.0)) {
-      refuse("mean", "three numbers from -100 to 100", std::to_string(mean[c]));
+      refuse("mean", "three numbers from -100 to 100", describe(mean[c]));
     }
     if (!(std[c] >= 1e-6 && std[c] <= 1e6)) {
-      refuse("std", "three numbers from 1e-6 to 1e6", std::to_string(std[c]));
+      refuse("std", "three numbers from 1e-6 to 1e6", describe(std[c]));
     }
   }
   return build_normalisation(mean, std);
