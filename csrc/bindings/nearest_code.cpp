@@ -137,6 +137,9 @@ py::cpp_function bind(const py::object& self, const py::array& x, py::array& cod
   check_in_place<float>("latents", latents, rows, {n, d});
   if (!codes.writeable()) refuse("codes", "a writeable array", "a read-only one");
   if (!latents.writeable()) refuse("latents", "a writeable array", "a read-only one");
+  refuse_overlap("codes", codes, "x", x);
+  refuse_overlap("latents", latents, "x", x);
+  refuse_overlap("latents", latents, "codes", codes);
 
   struct Bound {
     py::object codebook, x, codes, latents;

@@ -165,3 +165,19 @@ def test_a_list_is_no_buffer():
     x, codes, latents = buffers(5, 4)
     with pytest.raises(TypeError):
         _native.Codebook(draw(8, 4)).bind(x, codes.tolist(), latents)
+
+
+def test_bound_arrays_that_overlap_are_refused():
+    """A code read back from memory that latents overwrite would index anything."""
+    codebook = _native.Codebook(np.eye(4, dtype=np.float32))
+    memory = np.zeros(40, np.float32)
+    x, latents, codes = (
+        np.zeros((4, 4), np.float32),
+        memory[24:].reshape(4, 4),
+        np.zeros(4, np.int32),
+    )
+    codebook.bind(x, codes, latents)()
+    with pytest.raises(ValueError, match=r"^latents: .*overlaps codes"):
+        codebook.bind(x, memory[30:34].view(np.int32), latents)
+    with pytest.raises(ValueError, match=r"^latents: .*overlaps x"):
+        codebook.bind(memory[8:24].reshape(4, 4), codes, memory[23:39].reshape(4, 4))
