@@ -14,7 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 
 from bench.contest import Claim, Contest, check_parity
-from bench.loop_table import LoopReport, draw_loop
+from bench.loop_table import Deadlines, LoopReport, draw_deadlines, draw_loop
 from bench.report import Report, Spread, Verdict, write_report
 from bench.rounds import Block, measure_rounds, plan_block, repeated
 from bench.suite import judge
@@ -179,6 +179,14 @@ def test_the_loops_heads_are_judged_against_a_sleeping_onnx_runtime(tmp_path):
     table = draw_loop(read_report(path, Report, LoopReport))
     assert "| native f32 | 4.00 | 9.00 | **5.00** | 3.20 | ≥ 3 met | 1.25 | ≤ 1.3 met |" in table
     assert "| 8.00 | ≥ 8 met | 2.00 | ≤ 1.3 **missed** |" in table
+
+
+def test_loops_stand_side_by_side_and_one_that_was_refused_says_so():
+    rows = [Deadlines(load="gil", rate_hz=100, loop="native", missed_percent=0.5)]
+    rows.append(Deadlines(load="idle", rate_hz=100, loop="asyncio", missed_percent=71))
+    table = draw_deadlines(rows)
+    assert "| a thread that hogs the GIL | 100 | 0.50 | not run |" in table
+    assert "| nothing | 100 | not run | 71.00 |" in table
 
 
 def test_another_file_is_refused(tmp_path):

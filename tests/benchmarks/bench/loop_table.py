@@ -1,7 +1,4 @@
-"""The control loop's report beside the kernels': the head in a loop that sleeps at 100 Hz.
-
-control_loop.py measures it and draws its own deadlines; here stand the claims about cold caches.
-"""
+"""The control loop's report beside the kernels': missed deadlines, and the head after a sleep."""
 
 from __future__ import annotations
 
@@ -25,11 +22,21 @@ class ColdHead(msgspec.Struct, frozen=True, kw_only=True):
     early_us: float | None = None
 
 
+class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
+    """One loop at one rate under one load; late ones began a tenth of a period late, or never."""
+
+    load: str
+    rate_hz: float
+    loop: str
+    missed_percent: float
+
+
 class LoopReport(msgspec.Struct, frozen=True, kw_only=True):
     """What is read of control_loop.py's file."""
 
     machine: Machine
     cold_head: list[ColdHead]
+    deadlines: list[Deadlines] = []
 
 
 def draw_loop(report: LoopReport) -> str:
@@ -52,4 +59,23 @@ def draw_loop(report: LoopReport) -> str:
             ]  # fmt: skip
         rows.append(cells + [""] * (len(header) - len(cells)))
     machine = f"{report.machine.cpu}, load average {report.machine.load:.1f}."
-    return f"{machine}\n\n{draw_table(header, rows, left=header[:1])}"
+    parts = [machine, draw_table(header, rows, left=header[:1]), draw_deadlines(report.deadlines)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def draw_deadlines(measured: list[Deadlines]) -> str:
+    """Loops side by side: the share of ticks that began late or were skipped."""
+    if not measured:
+        return ""
+    loops = list(dict.fromkeys(row.loop for row in measured))
+    missed = {(row.load, row.rate_hz, row.loop): row.missed_percent for row in measured}
+    header = ("beside", "rate, Hz", *(f"{loop}: missed, %" for loop in loops))
+    rows = []
+    for load, rate_hz in dict.fromkeys((row.load, row.rate_hz) for row in measured):
+        shares = [missed.get((load, rate_hz, loop)) for loop in loops]
+        cells = ["not run" if share is None else f"{share:.2f}" for share in shares]
+        rows.append([_LOADS.get(load, load), f"{rate_hz:g}", *cells])
+    return draw_table(header, rows, left=header[:1])
+
+
+_LOADS = {"idle": "nothing", "cores": "all other cores busy", "gil": "a thread that hogs the GIL"}
