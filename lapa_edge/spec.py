@@ -11,10 +11,26 @@ Letters: ``h w c`` image, ``n`` codes per latent action, ``k`` codebook size, ``
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import msgspec
 
 from lapa_edge.errors import ConfigError
+
+ActionKind = Literal["delta", "absolute", "gripper"]
+"""delta: a displacement or a velocity, 0 stands still. absolute: a position of the state.
+gripper: a command that holds until another comes."""
+
+Decoding = Literal["direct", "bins", "flow"]
+"""How the head's numbers become a chunk. direct: they are it. bins: logits over equal-frequency
+bins of each dimension (LAPA, section 3.3). flow: a velocity, integrated from noise."""
+
+HeadPart = Literal["latent", "context", "state", "last_action", "latent_age", "chunk_index"]
+"""What the action head is told; chunk_index: for how many control steps this latent has driven."""
+
+HEAD_PARTS: tuple[HeadPart, ...] = (
+    "latent", "context", "state", "last_action", "latent_age", "chunk_index"
+)  # fmt: skip
 
 
 class FrameSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,7 +66,9 @@ class ActionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """A physical action ``[a]``: names, units, limits, and the normalisation the head works in.
 
     ``stop`` is the action that makes the robot stand still; it is what is sent whenever nothing
-    better is known to be safe.
+    better is known to be safe. `kinds` says what each action is (all "delta" where empty), and
+    `hold` which state dimension an "absolute" one is the target of (-1 for the others): stopping,
+    the robot is told to stay where it is measured to be, and a gripper to keep its last command.
     """
 
     names: tuple[str, ...]
@@ -62,6 +80,11 @@ class ActionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     stop: tuple[float, ...]
     chunk: int
     control_hz: float
+    kinds: tuple[ActionKind, ...] = ()
+    hold: tuple[int, ...] = ()
+    decoding: Decoding = "direct"
+    bins: int = 0
+    flow_steps: int = 0
 
 
 class TextSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,7 +106,12 @@ class TimingSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class PolicySpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything needed to feed the policy and to read its answer."""
+    """Everything needed to feed the policy and to read its answer.
+
+    `cameras` names the views that the policy looks at, in order, all of the size of `frame`.
+    `policy_state` says whether it is told the robot's state too. `head_inputs` are the parts of
+    the action head's input, in the order of `HEAD_PARTS`.
+    """
 
     frame: FrameSpec
     latent: LatentSpec | None
@@ -92,6 +120,9 @@ class PolicySpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     action: ActionSpec
     text: TextSpec
     timing: TimingSpec
+    cameras: tuple[str, ...] = ("camera",)
+    policy_state: bool = False
+    head_inputs: tuple[HeadPart, ...] = HEAD_PARTS[:5]
 
     @property
     def latent_dim(self) -> int:
@@ -99,15 +130,23 @@ class PolicySpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return self.latent.n * self.latent.d if self.latent else 0
 
     def head_slices(self) -> dict[str, slice]:
-        """Where each part lies in the action head's input vector, in order."""
-        widths = {
+        """Where each part lies in the action head's input vector, in order.
+
+        A flow head is asked with the chunk so far and how far it has come, too.
+        """
+        all_widths: dict[HeadPart, int] = {
             "latent": self.latent_dim,
             "context": self.context_dim,
             "state": len(self.state.names),
             "last_action": len(self.action.names),
             "latent_age": 1,
+            "chunk_index": 1,
         }
-        slices, start = {}, 0
+        widths: dict[str, int] = {part: all_widths[part] for part in self.head_inputs}
+        if self.action.decoding == "flow":
+            widths |= {"noisy_chunk": self.chunk_dim, "flow_time": 1}
+        slices: dict[str, slice] = {}
+        start = 0
         for name, width in widths.items():
             slices[name] = slice(start, start + width)
             start += width
@@ -116,12 +155,17 @@ class PolicySpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     @property
     def head_input_dim(self) -> int:
         """Length of the action head's input vector."""
-        return self.head_slices()["latent_age"].stop
+        return sum(part.stop - part.start for part in self.head_slices().values())
+
+    @property
+    def chunk_dim(self) -> int:
+        """Floats in one chunk of actions, ``p * a``."""
+        return self.action.chunk * len(self.action.names)
 
     @property
     def head_output_dim(self) -> int:
-        """Length of the action head's output vector, ``p * a``."""
-        return self.action.chunk * len(self.action.names)
+        """Length of the action head's output vector: ``p * a``, for bins ``p * a * bins``."""
+        return self.chunk_dim * (self.action.bins if self.action.decoding == "bins" else 1)
 
 
 _ACTION_NUMBERS = ("low", "high", "mean", "stop")
@@ -151,6 +195,8 @@ def check_spec(spec: PolicySpec) -> None:
     for name, value in positive.items():
         if not 0 < value < float("inf"):
             raise ConfigError(name, f"expected a positive finite number, got {value}")
+    _check_head_inputs(spec)
+    _check_decoding(spec.action)
     for part, fields in (("frame", ("mean",)), ("state", ("mean",)), ("action", _ACTION_NUMBERS)):
         for field in fields:
             _check_finite(f"{part}.{field}", getattr(getattr(spec, part), field))
@@ -164,6 +210,33 @@ def check_spec(spec: PolicySpec) -> None:
         if not low <= stop <= high:
             raise ConfigError(
                 f"action.{name}", f"expected low <= stop <= high, got {low}, {stop}, {high}"
+            )
+
+
+def _check_head_inputs(spec: PolicySpec) -> None:
+    parts = spec.head_inputs
+    wanted = tuple(part for part in HEAD_PARTS if part in parts)
+    if parts != wanted or not {"latent", "context", "state"} <= set(parts):
+        raise ConfigError(
+            "head_inputs",
+            f"expected latent, context and state, and others of {', '.join(HEAD_PARTS)}, in this "
+            f"order, got {', '.join(parts)}",
+        )
+    if not spec.cameras or len(set(spec.cameras)) != len(spec.cameras):
+        raise ConfigError("cameras", f"expected different names, got {list(spec.cameras)}")
+
+
+def _check_decoding(action: ActionSpec) -> None:
+    for name, used in (
+        ("bins", action.decoding == "bins"),
+        ("flow_steps", action.decoding == "flow"),
+    ):
+        value, least = getattr(action, name), 2 if name == "bins" else 1
+        if (value < least) if used else value:
+            expected = f"at least {least}" if used else "0"
+            raise ConfigError(
+                f"action.{name}",
+                f"expected {expected} with {action.decoding} decoding, got {value}",
             )
 
 

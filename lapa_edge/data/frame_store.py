@@ -70,6 +70,10 @@ class FrameStore:
         """uint8 [t, h, w, 3]: one clip, a view into ``all``."""
         return self.all[self.offset(name) : self.offset(name) + self.count(name)]
 
+    def gather(self, index: NDArray[np.int64]) -> Frames:
+        """uint8 [b, h, w, 3]: copies of the frames at `index` [b] into ``all``."""
+        return self.all[index]
+
     def offset(self, name: str) -> int:
         """The clip's first frame in ``all``."""
         return self._span(name)[0]

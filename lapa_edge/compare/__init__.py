@@ -1,0 +1,1 @@
+"""Every method on the same data and evaluation, over seeds: the paper's table, rebuilt."""
