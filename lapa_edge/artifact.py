@@ -20,7 +20,9 @@ import msgspec
 from lapa_edge.errors import BundleError, ConfigError
 from lapa_edge.spec import PolicySpec, check_spec
 
-SCHEMA_VERSION = 1
+# 2: how actions stop and are decoded, cameras, parts of the head's input. A bundle of 1 has none of
+# them, and reads as it always did.
+SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 
 

@@ -68,7 +68,7 @@ def test_a_newer_schema_is_named_and_not_called_damage(root):
         manifest["files"] = "described in another way"
 
     edit_manifest(root, from_the_future)
-    with pytest.raises(BundleError, match=r"schema 2 is newer than 1.*upgrade lapa-edge"):
+    with pytest.raises(BundleError, match=r"schema 3 is newer than 2.*upgrade lapa-edge"):
         load_bundle(root)
 
 
