@@ -234,14 +234,17 @@ class HeadStep:
 class ControlCommand:
     """What one tick of a `ControlLoop` told the robot.
 
-    ``action`` float32 [a], always finite and within its limits; ``status`` "moving", or why it is
-    the stop action; ``where`` the index that is at fault, for "head_overflow"; ``clamped``
+    ``action`` float32 [a], always finite and within its limits; ``standstill`` float32 [a], what
+    stops the robot if no other tick follows; ``status`` "moving", or why ``action`` is what stands
+    still; ``where`` the index that is at fault, for "head_overflow"; ``clamped``
     dimensions brought into their limits; ``tick`` 1, 2, ... since the start, 0 before the first;
     ``ticked_at_s`` NaN before the first; ages in seconds, NaN where there was no such input.
     """
 
     @property
     def action(self) -> NDArray[np.float32]: ...
+    @property
+    def standstill(self) -> NDArray[np.float32]: ...
     @property
     def status(self) -> str: ...
     @property
@@ -276,12 +279,16 @@ class ControlLoop:
     All times are seconds of ``time.monotonic()``.
 
     Args:
-        weights: of an `ActionHead` from [latent, state, last action, latent age] to a chunk.
+        weights: of an `ActionHead` from [latent, state, last action, latent age, chunk index] to
+            a chunk, but for the parts that it is not told.
         precision, calibration: of that head, as `ActionHead` takes them.
         latent: floats that come with a latent, the context's among them.
         state_mean, state_std: [s]; the head sees ``(x - mean) / std``.
         action_mean, action_std: [a]; the same, for the last action and for the head's answer.
         action_low, action_high, action_stop: [a], low <= stop <= high.
+        holds: (action, state): positions, which stop where that state was measured last.
+        grippers: actions that keep their last command instead of stopping.
+        last_action, latent_age, chunk_index: whether the head is told so.
         max_latent_age_s, max_state_age_s: what is older stops the robot.
         rate_hz: 50 to 1000.
         early_wake_s: how long before a deadline the thread wakes, rehearses and spins; 0 to half
@@ -305,6 +312,11 @@ class ControlLoop:
         action_low: Sequence[float],
         action_high: Sequence[float],
         action_stop: Sequence[float],
+        holds: Sequence[tuple[int, int]] = (),
+        grippers: Sequence[int] = (),
+        last_action: bool = True,
+        latent_age: bool = True,
+        chunk_index: bool = False,
         max_latent_age_s: float,
         max_state_age_s: float,
         rate_hz: float,

@@ -86,6 +86,16 @@ class ActionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     bins: int = 0
     flow_steps: int = 0
 
+    @property
+    def holds(self) -> tuple[tuple[int, int], ...]:
+        """(action, state) of every "absolute" action: which state it is the target of."""
+        return tuple((i, state) for i, state in enumerate(self.hold) if state >= 0)
+
+    @property
+    def grippers(self) -> tuple[int, ...]:
+        """The actions that are a gripper's."""
+        return tuple(i for i, kind in enumerate(self.kinds) if kind == "gripper")
+
 
 class TextSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Instruction encoder: token ids ``[1, max_tokens]`` (0 pads) to an embedding ``[1, d]``."""
@@ -197,6 +207,7 @@ def check_spec(spec: PolicySpec) -> None:
             raise ConfigError(name, f"expected a positive finite number, got {value}")
     _check_head_inputs(spec)
     _check_decoding(spec.action)
+    _check_kinds(spec.action, s)
     for part, fields in (("frame", ("mean",)), ("state", ("mean",)), ("action", _ACTION_NUMBERS)):
         for field in fields:
             _check_finite(f"{part}.{field}", getattr(getattr(spec, part), field))
@@ -237,6 +248,25 @@ def _check_decoding(action: ActionSpec) -> None:
             raise ConfigError(
                 f"action.{name}",
                 f"expected {expected} with {action.decoding} decoding, got {value}",
+            )
+
+
+def _check_kinds(action: ActionSpec, s: int) -> None:
+    """Each "absolute" action, and no other, is the target of a state of its own."""
+    a = len(action.names)
+    kinds, hold = action.kinds or ("delta",) * a, action.hold or (-1,) * a
+    _check_length("action.kinds", kinds, a)
+    _check_length("action.hold", hold, a)
+    for name, kind, state in zip(action.names, kinds, hold, strict=True):
+        absolute = kind == "absolute"
+        if not (0 <= state < s if absolute else state == -1):
+            expected = f"a state's index, 0 to {s - 1}," if absolute else "-1"
+            raise ConfigError(
+                f"action.hold of {name}", f"expected {expected} for {kind!r}, got {state}"
+            )
+        if absolute and hold.count(state) > 1:
+            raise ConfigError(
+                f"action.hold of {name}", f"state {state} is the target of two actions"
             )
 
 

@@ -50,6 +50,20 @@ void check_scale(const char* mean_name, const char* std_name, const Scale& scale
   }
 }
 
+void check_index(const char* name, std::size_t index, std::size_t count) {
+  if (index >= count) {
+    refuse(name, "an index below " + std::to_string(count), std::to_string(index));
+  }
+}
+
+void check_stops(const StopKinds& stops, std::size_t a, std::size_t s) {
+  for (const auto& [action, state] : stops.holds) {
+    check_index("holds, action", action, a);
+    check_index("holds, state", state, s);
+  }
+  for (const std::size_t action : stops.grippers) check_index("grippers", action, a);
+}
+
 void check_spec(const ControlSpec& spec) {
   const std::size_t a = spec.action.mean.size();
   if (a == 0) refuse("action_mean", "at least one action", "none");
@@ -64,6 +78,7 @@ void check_spec(const ControlSpec& spec) {
              number(spec.stop[i]));
     }
   }
+  check_stops(spec.stops, a, spec.state.mean.size());
   check_age("max_latent_age_s", spec.max_latent_age_s);
   check_age("max_state_age_s", spec.max_state_age_s);
 }
@@ -78,10 +93,14 @@ void check_options(const LoopOptions& options) {
 void check_head(const HeadShape& shape, const ControlSpec& spec) {
   const std::size_t s = spec.state.mean.size(), a = spec.action.mean.size();
   if (shape.input != spec.head_input()) {
+    const HeadParts& parts = spec.parts;
+    std::string words =
+        "latent and context " + std::to_string(spec.latent) + ", state " + std::to_string(s);
+    if (parts.last_action) words += ", last action " + std::to_string(a);
+    if (parts.latent_age) words += ", age 1";
+    if (parts.chunk_index) words += ", chunk index 1";
     refuse("weights",
-           "an action head of " + std::to_string(spec.head_input()) +
-               " inputs (latent and context " + std::to_string(spec.latent) + ", state " +
-               std::to_string(s) + ", last action " + std::to_string(a) + ", age 1)",
+           "an action head of " + std::to_string(spec.head_input()) + " inputs (" + words + ")",
            "one of " + std::to_string(shape.input), "pass the head and the spec of one bundle");
   }
   if (shape.output % a != 0) {
@@ -93,7 +112,7 @@ void check_head(const HeadShape& shape, const ControlSpec& spec) {
 
 // A command as Python reads it.
 struct BoundCommand {
-  py::array_t<float> action;
+  py::array_t<float> action, standstill;
   std::string status;
   std::uint32_t where, clamped;
   std::int64_t tick;
@@ -173,16 +192,23 @@ class BoundControlLoop {
 
   BoundCommand latest_action() {
     // Allocated first: numpy may let another Python thread run, which must not take in between.
-    py::array_t<float> action(static_cast<py::ssize_t>(loop_.cycle().spec().action.mean.size()));
+    const auto a = static_cast<py::ssize_t>(loop_.cycle().spec().action.mean.size());
+    py::array_t<float> action(a), standstill(a);
     TripleBuffer<Command>& commands = loop_.cycle().commands();
     commands.take();
     const Command& command = commands.front();
     const Decision& decision = command.decision;
     std::copy(command.action.begin(), command.action.end(), action.mutable_data());
-    return {std::move(action),     kStatusNames[static_cast<std::size_t>(decision.status)],
-            decision.where,        decision.clamped,
-            command.tick,          command.ticked_at_s,
-            decision.latent_age_s, decision.state_age_s};
+    std::copy(command.standstill.begin(), command.standstill.end(), standstill.mutable_data());
+    return {std::move(action),
+            std::move(standstill),
+            kStatusNames[static_cast<std::size_t>(decision.status)],
+            decision.where,
+            decision.clamped,
+            command.tick,
+            command.ticked_at_s,
+            decision.latent_age_s,
+            decision.state_age_s};
   }
 
   py::dict stats() const {
@@ -250,16 +276,21 @@ std::unique_ptr<BoundControlLoop> build(
     const std::optional<py::dict>& calibration, std::size_t latent, std::vector<float> state_mean,
     std::vector<float> state_std, std::vector<float> action_mean, std::vector<float> action_std,
     std::vector<double> action_low, std::vector<double> action_high,
-    std::vector<double> action_stop, double max_latent_age_s, double max_state_age_s,
-    double rate_hz, double early_wake_s, int priority, std::optional<int> cpu, bool lock_memory) {
+    std::vector<double> action_stop, std::vector<std::pair<std::size_t, std::size_t>> holds,
+    std::vector<std::size_t> grippers, bool last_action, bool latent_age, bool chunk_index,
+    double max_latent_age_s, double max_state_age_s, double rate_hz, double early_wake_s,
+    int priority, std::optional<int> cpu, bool lock_memory) {
   const ControlSpec spec{latent,
                          {std::move(state_mean), std::move(state_std)},
                          {std::move(action_mean), std::move(action_std)},
                          std::move(action_low),
                          std::move(action_high),
                          std::move(action_stop),
+                         {std::move(holds), std::move(grippers)},
+                         {last_action, latent_age, chunk_index},
                          max_latent_age_s,
-                         max_state_age_s};
+                         max_state_age_s,
+                         rate_hz};
   check_spec(spec);
   const LoopOptions options{rate_hz, early_wake_s, {priority, cpu, lock_memory}};
   check_options(options);
@@ -280,6 +311,7 @@ void register_control_loop(py::module_& module) {
   using Loop = BoundControlLoop;
   py::class_<BoundCommand>(module, "ControlCommand")
       .def_readonly("action", &BoundCommand::action)
+      .def_readonly("standstill", &BoundCommand::standstill)
       .def_readonly("status", &BoundCommand::status)
       .def_readonly("where", &BoundCommand::where)
       .def_readonly("clamped", &BoundCommand::clamped)
@@ -292,9 +324,11 @@ void register_control_loop(py::module_& module) {
            py::arg("calibration") = py::none(), py::arg("latent"), py::arg("state_mean"),
            py::arg("state_std"), py::arg("action_mean"), py::arg("action_std"),
            py::arg("action_low"), py::arg("action_high"), py::arg("action_stop"),
-           py::arg("max_latent_age_s"), py::arg("max_state_age_s"), py::arg("rate_hz"),
-           py::arg("early_wake_s"), py::arg("priority") = 0, py::arg("cpu") = py::none(),
-           py::arg("lock_memory") = false)
+           py::arg("holds") = py::tuple(), py::arg("grippers") = py::tuple(),
+           py::arg("last_action") = true, py::arg("latent_age") = true,
+           py::arg("chunk_index") = false, py::arg("max_latent_age_s"), py::arg("max_state_age_s"),
+           py::arg("rate_hz"), py::arg("early_wake_s"), py::arg("priority") = 0,
+           py::arg("cpu") = py::none(), py::arg("lock_memory") = false)
       .def("start", &Loop::start)
       .def("stop", &Loop::stop)
       .def("step", &Loop::step, py::arg("now_s"))

@@ -1,4 +1,4 @@
-// What the robot may be told: lapa_edge/runtime/safety.py again, as the loop runs it.
+// What the robot may be told: lapa_edge/runtime/action_limits.py again, as the loop runs it.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +18,10 @@ class ActionLimits {
 
   std::size_t size() const noexcept { return stop_.size(); }
 
-  /// The action that makes the robot stand still, [a].
+  const std::vector<float>& low() const noexcept { return low_; }
+  const std::vector<float>& high() const noexcept { return high_; }
+
+  /// The spec's stop action, [a]; see Standstill for where it does not stop the robot.
   const std::vector<float>& stop() const noexcept { return stop_; }
 
   /// Brings `action` [a], finite, into bounds; returns how many values changed.

@@ -14,9 +14,10 @@ constexpr Decision kNotRunning{Status::not_running, 0, 0, kNan, kNan};
 
 ControlCycle::ControlCycle(Controller controller)
     : controller_(std::move(controller)),
+      standstill_(controller_.limits(), spec().stops),
       latents_({std::vector<float>(spec().latent), kNan}),
       states_({std::vector<float>(spec().state.mean.size()), kNan}),
-      commands_({controller_.stop_action(), kNotRunning, 0, kNan}),
+      commands_({standstill_.action(), standstill_.action(), kNotRunning, 0, kNan}),
       first_action_(spec().stop.begin(), spec().stop.end()),
       last_action_(first_action_),
       action_(first_action_),
@@ -24,8 +25,10 @@ ControlCycle::ControlCycle(Controller controller)
 
 void ControlCycle::take_latent() noexcept {
   if (!latents_.take()) return;
+  const Reading& latent = latents_.front();
+  if (!controller_.has_seen(latent.seen_at_s)) ticks_of_latent_ = 0;
   has_latent_ = true;
-  controller_.accept(latents_.front());
+  controller_.accept(latent);
 }
 
 void ControlCycle::take_state() noexcept {
@@ -33,25 +36,29 @@ void ControlCycle::take_state() noexcept {
 }
 
 void ControlCycle::rehearse(double now_s) noexcept {
-  controller_.decide(state(), last_action_.data(), now_s, rehearsed_.data());
+  controller_.decide(state(), past(), now_s, rehearsed_.data());
 }
 
 Decision ControlCycle::act(double now_s) noexcept {
-  const Decision decision = controller_.decide(state(), last_action_.data(), now_s, action_.data());
+  if (has_state_) standstill_.see(states_.front().values.data());
+  const Decision decision = controller_.decide(state(), past(), now_s, action_.data());
   std::swap(action_, last_action_);
+  standstill_.note_sent(last_action_.data(), decision.status == Status::moving);
   ++tick_;
+  ++ticks_of_latent_;
   publish(last_action_.data(), decision, now_s);
   by_status_[static_cast<std::size_t>(decision.status)].add(1);
   return decision;
 }
 
 void ControlCycle::finish(double now_s) noexcept {
-  publish(controller_.stop_action().data(), kNotRunning, now_s);
+  publish(standstill_.action().data(), kNotRunning, now_s);
   // What was sent to this episode must not start the next one.
   latents_.take();
   states_.take();
   has_latent_ = has_state_ = false;
   controller_.forget();
+  standstill_.forget();
   std::copy(first_action_.begin(), first_action_.end(), last_action_.begin());
   tick_ = 0;
 }
@@ -63,6 +70,8 @@ void ControlCycle::clear_counts() noexcept {
 void ControlCycle::publish(const float* action, const Decision& decision, double now_s) noexcept {
   Command& command = commands_.back();
   std::copy(action, action + command.action.size(), command.action.begin());
+  const std::vector<float>& standstill = standstill_.action();
+  std::copy(standstill.begin(), standstill.end(), command.standstill.begin());
   command.decision = decision;
   command.tick = tick_;
   command.ticked_at_s = now_s;

@@ -18,7 +18,8 @@ namespace lapa_edge {
 
 /// What the robot is told by one tick.
 struct Command {
-  std::vector<float> action;  // [a]
+  std::vector<float> action;      // [a]
+  std::vector<float> standstill;  // [a]; what stops the robot after it, if no other tick follows
   Decision decision;
   std::int64_t tick;   // 1, 2, ... since the start; 0 before the first
   double ticked_at_s;  // NaN before the first
@@ -43,7 +44,8 @@ class ControlCycle {
 
   // What follows belongs to the thread that ticks.
 
-  /// The newest latent drives from now on. The longer part, where one has come; a tick may skip it.
+  /// The newest latent drives from now on; the chunk index begins anew, unless it is the same look
+  /// handed over again. The longer part, where one has come; a tick may skip it.
   void take_latent() noexcept LAPA_EDGE_NONBLOCKING;
 
   /// The newest state. Take the time afterwards: then it cannot lie before the state's.
@@ -52,10 +54,10 @@ class ControlCycle {
   /// Decides and throws the answer away: weights and code are in the cache when it counts.
   void rehearse(double now_s) noexcept LAPA_EDGE_NONBLOCKING;
 
-  /// Decides, publishes, counts.
+  /// Decides, publishes, counts; the chunk index too, whether the robot moves or not.
   Decision act(double now_s) noexcept LAPA_EDGE_NONBLOCKING;
 
-  /// Publishes the stop action and forgets the episode: inputs, last action, tick number.
+  /// Publishes what stands still and forgets the episode: inputs, last action, tick number.
   void finish(double now_s) noexcept LAPA_EDGE_NONBLOCKING;
 
   /// Counts from zero.
@@ -66,16 +68,20 @@ class ControlCycle {
   const Reading* state() const noexcept { return has_state_ ? &states_.front() : nullptr; }
 
  private:
+  Past past() const noexcept LAPA_EDGE_NONBLOCKING {
+    return {last_action_.data(), standstill_.action().data(), ticks_of_latent_};
+  }
   void publish(const float* action, const Decision& decision,
                double now_s) noexcept LAPA_EDGE_NONBLOCKING;
 
   Controller controller_;
+  Standstill standstill_;
   TripleBuffer<Reading> latents_, states_;
   TripleBuffer<Command> commands_;
   const std::vector<float> first_action_;                // [a]; what an episode begins after: stop
   std::vector<float> last_action_, action_, rehearsed_;  // [a]
   std::array<Counter, kStatuses> by_status_;
-  std::int64_t tick_ = 0;
+  std::int64_t tick_ = 0, ticks_of_latent_ = 0;
   bool has_latent_ = false, has_state_ = false;
 };
 

@@ -22,6 +22,7 @@ Controller::Controller(const ControlSpec& spec, ActionHead head)
     : spec_(spec),
       limits_(spec.low, spec.high, spec.stop),
       head_(std::move(head)),
+      max_ticks_(spec.max_latent_age_s * spec.rate_hz),
       rest_(spec.head_input() - spec.latent),
       chunk_(head_.shape().output) {}
 
@@ -32,16 +33,16 @@ void Controller::accept(const Reading& latent) noexcept {
   has_latent_ = true;
 }
 
-Decision Controller::decide(const Reading* state, const float* last_action, double now_s,
+Decision Controller::decide(const Reading* state, const Past& past, double now_s,
                             float* action) noexcept {
   Decision decision{Status::moving, 0, 0, has_latent_ ? now_s - latent_seen_at_s_ : kNan,
                     state != nullptr ? now_s - state->seen_at_s : kNan};
   decision.status = find_fault(state, decision);
   if (decision.status == Status::moving) {
-    decision.status = run_head(*state, last_action, decision, action);
+    decision.status = run_head(*state, past, decision, action);
   }
   if (decision.status != Status::moving) {
-    std::copy(limits_.stop().begin(), limits_.stop().end(), action);
+    std::copy(past.standstill, past.standstill + limits_.size(), action);
   }
   return decision;
 }
@@ -58,11 +59,15 @@ Status Controller::find_fault(const Reading* state, Decision& decision) const no
   return Status::moving;
 }
 
-Status Controller::run_head(const Reading& state, const float* last_action, Decision& decision,
+Status Controller::run_head(const Reading& state, const Past& past, Decision& decision,
                             float* action) noexcept {
   float* rest = normalise(spec_.state, state.values.data(), rest_.data());
-  rest = normalise(spec_.action, last_action, rest);
-  *rest = static_cast<float>(decision.latent_age_s / spec_.max_latent_age_s);
+  const HeadParts& parts = spec_.parts;
+  if (parts.last_action) rest = normalise(spec_.action, past.last_action, rest);
+  if (parts.latent_age) {
+    *rest++ = static_cast<float>(decision.latent_age_s / spec_.max_latent_age_s);
+  }
+  if (parts.chunk_index) *rest = static_cast<float>(static_cast<double>(past.ticks) / max_ticks_);
   if (!all_finite(rest_.data(), rest_.size())) return Status::input_overflow;
 
   const HeadResult result = head_.forward_rest(rest_.data(), chunk_.data());

@@ -4,12 +4,14 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "action_head/action_head.hpp"
 #include "control_loop/action_limits.hpp"
 #include "control_loop/decision.hpp"
 #include "control_loop/nonblocking.hpp"
+#include "control_loop/standstill.hpp"
 
 namespace lapa_edge {
 
@@ -24,17 +26,32 @@ struct Scale {
   std::vector<float> mean, std;
 };
 
-/// How the head's input [latent, context, state, last action, latent age] is made, and its output
-/// read. Plain numbers from a bundle's spec.
+/// Which parts follow latent, context and state in the head's input, in this order.
+struct HeadParts {
+  bool last_action, latent_age, chunk_index;
+};
+
+/// How the head's input is made, and its output read. Plain numbers from a bundle's spec.
 struct ControlSpec {
   std::size_t latent;                   // floats of latent and context together
   Scale state, action;                  // [s], [a]
   std::vector<double> low, high, stop;  // [a]
+  StopKinds stops;
+  HeadParts parts;
   double max_latent_age_s, max_state_age_s;
+  double rate_hz;  // of the ticks that the chunk index counts
 
   std::size_t head_input() const noexcept {
-    return latent + state.mean.size() + action.mean.size() + 1;
+    return latent + state.mean.size() + (parts.last_action ? action.mean.size() : 0) +
+           parts.latent_age + parts.chunk_index;
   }
+};
+
+/// What earlier ticks left behind.
+struct Past {
+  const float* last_action;  // [a], what the robot was told last
+  const float* standstill;   // [a], what makes it stand still now
+  std::int64_t ticks;        // since the latent took over, 0 at the first
 };
 
 class Controller {
@@ -44,28 +61,34 @@ class Controller {
   Controller(const ControlSpec& spec, ActionHead head);
 
   const ControlSpec& spec() const noexcept { return spec_; }
-  const std::vector<float>& stop_action() const noexcept { return limits_.stop(); }
+  const ActionLimits& limits() const noexcept { return limits_; }
 
   /// The latent [latent] of the decisions to come, in physical order.
   void accept(const Reading& latent) noexcept LAPA_EDGE_NONBLOCKING;
 
+  /// Whether the latent that drives was seen at this time: the same look, handed over again.
+  bool has_seen(double seen_at_s) const noexcept LAPA_EDGE_NONBLOCKING {
+    return has_latent_ && latent_seen_at_s_ == seen_at_s;
+  }
+
   /// As if no latent had ever been accepted.
   void forget() noexcept LAPA_EDGE_NONBLOCKING { has_latent_ = false; }
 
-  /// `state` [s], null where there is none yet; `last_action` [a], what the robot was told before.
-  /// Writes `action` [a], always: finite, within its limits, the stop action unless `moving`.
-  Decision decide(const Reading* state, const float* last_action, double now_s,
+  /// `state` [s], null where there is none yet. Writes `action` [a], always: finite, within its
+  /// limits, that of `past.standstill` unless `moving`.
+  Decision decide(const Reading* state, const Past& past, double now_s,
                   float* action) noexcept LAPA_EDGE_NONBLOCKING;
 
  private:
   Status find_fault(const Reading* state, Decision& decision) const noexcept LAPA_EDGE_NONBLOCKING;
-  Status run_head(const Reading& state, const float* last_action, Decision& decision,
+  Status run_head(const Reading& state, const Past& past, Decision& decision,
                   float* action) noexcept LAPA_EDGE_NONBLOCKING;
 
   ControlSpec spec_;
   ActionLimits limits_;
   ActionHead head_;
-  std::vector<float> rest_, chunk_;  // [s + a + 1], [output]
+  double max_ticks_;                 // of a latent
+  std::vector<float> rest_, chunk_;  // [head_input - latent], [output]
   double latent_seen_at_s_ = 0;
   bool has_latent_ = false, latent_finite_ = false;
 };

@@ -10,12 +10,9 @@ seconds of ``time.monotonic()``.
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
 from types import TracebackType
-from typing import NoReturn, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,37 +20,13 @@ from numpy.typing import NDArray
 from lapa_edge import _native
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import BundleError, ConfigError, RuntimeInputError
-from lapa_edge.runtime.head import HeadPrecision, check_head, check_precision, read_head
+from lapa_edge.runtime.head import check_head, check_precision, read_head
+from lapa_edge.runtime.loop_inputs import check_array, check_time
+from lapa_edge.runtime.loop_options import LoopOptions, check_options
 from lapa_edge.runtime.loop_stats import LoopStats, summarise
 from lapa_edge.runtime.policy import Latent
-from lapa_edge.runtime.safety import Command, SafetyGate
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoopOptions:
-    """How the loop runs.
-
-    rate_hz: 50 to 1000; None takes the bundle's ``action.control_hz``.
-    early_wake_s: how long before each deadline the thread wakes, rehearses the tick to warm the
-        caches, and spins: it costs this much of a core per tick. 0 turns it off; at most half a
-        period.
-    max_state_age_s: the oldest state that may drive the robot.
-    max_command_age_s: the oldest command that `ControlLoop.latest_action` passes on; older means
-        that the loop hangs. None is three periods.
-    priority: 1 to 99 runs as SCHED_FIFO; 0 is the ordinary scheduler. Needs ``ulimit -r``.
-    cpu: the only core to run on; best one that nothing else uses (``isolcpus``).
-    lock_memory: mlockall: nothing that is in memory now is swapped out. Needs ``ulimit -l``.
-    precision: of the head's weights; "int8" needs a bundle that carries its calibration.
-    """
-
-    rate_hz: float | None = None
-    early_wake_s: float = 200e-6
-    max_state_age_s: float = 0.1
-    max_command_age_s: float | None = None
-    priority: int = 0
-    cpu: int | None = None
-    lock_memory: bool = False
-    precision: HeadPrecision = "f32"
+from lapa_edge.runtime.safety import Command
+from lapa_edge.spec import PolicySpec
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,10 +62,10 @@ class ControlLoop:
         options = options or LoopOptions()
         self.spec = bundle.spec
         self.options = options
-        self.rate_hz = _check_options(options, bundle.spec.action.control_hz)
-        self._gate = SafetyGate(bundle.spec.action, bundle.spec.timing.max_latent_age_s)
+        self.rate_hz = check_options(options, bundle.spec.action.control_hz)
         self._loop = _build(bundle, options, self.rate_hz)
-        self._max_command_age_s = _or(options.max_command_age_s, 3 / self.rate_hz)
+        limit_s = options.max_command_age_s
+        self._max_command_age_s = 3 / self.rate_hz if limit_s is None else limit_s
 
     def __enter__(self) -> ControlLoop:
         self.start()
@@ -127,7 +100,7 @@ class ControlLoop:
             raise ConfigError("control loop", str(error)) from error
 
     def stop(self) -> None:
-        """End within a period and forget the episode; the last command is the stop action.
+        """End within a period and forget the episode; the last command stands still.
 
         Raises:
             ConfigError: it does not run.
@@ -140,15 +113,18 @@ class ControlLoop:
     def set_latent(self, latent: Latent) -> None:
         """Let the ticks to come act on this latent.
 
+        One that was seen at the same time as the last is the same look: the head's chunk index
+        goes on.
+
         Raises:
             RuntimeInputError: no latent, a vector or context of another dtype, length or layout, or
                 a time that is no number.
         """
         if not isinstance(latent, Latent):
             raise RuntimeInputError("latent", f"expected a Latent, got {type(latent).__name__}")
-        _check("latent vector", latent.vector, self.spec.latent_dim)
-        _check("latent context", latent.context, self.spec.context_dim)
-        seen_at_s = _check_time("latent seen_at_s", latent.seen_at_s)
+        check_array("latent vector", latent.vector, self.spec.latent_dim)
+        check_array("latent context", latent.context, self.spec.context_dim)
+        seen_at_s = check_time("latent seen_at_s", latent.seen_at_s)
         self._loop.set_latent(np.concatenate((latent.vector, latent.context)), seen_at_s)
 
     def set_observation(self, state: NDArray[np.float32], seen_at_s: float) -> None:
@@ -163,17 +139,21 @@ class ControlLoop:
             RuntimeInputError: another dtype, length or layout, or a time that is no number: the
                 robot is wired wrongly.
         """
-        _check("state", state, len(self.spec.state.names), self.spec.state.names)
-        self._loop.set_observation(state, _check_time("state seen_at_s", seen_at_s))
+        check_array("state", state, len(self.spec.state.names), self.spec.state.names)
+        self._loop.set_observation(state, check_time("state seen_at_s", seen_at_s))
 
     def latest_action(self) -> LoopCommand:
-        """What to tell the robot now: the last tick's command, or the stop action if it is old."""
-        command = self._command(self._loop.latest_action())
+        """What to tell the robot now: the last tick's command or, if it is old, to stand still.
+
+        A robot of a loop that hangs stands still as one that was stopped right after that tick.
+        """
+        native = self._loop.latest_action()
+        command = self._command(native)
         age_s = time.monotonic() - command.ticked_at_s
         if command.stopped is not None or age_s <= self._max_command_age_s:
             return command
         reason = f"the last tick was {age_s:.3f} s ago, more than {self._max_command_age_s:.3f} s"
-        return replace(command, action=self._gate.stop(reason).action, stopped=reason, clamped=0)
+        return replace(command, action=native.standstill, stopped=reason, clamped=0)
 
     def step(self, now_s: float) -> LoopCommand:
         """One tick without the thread, at a time of the caller's clock: for simulators.
@@ -182,7 +162,7 @@ class ControlLoop:
             ConfigError: the loop runs.
             RuntimeInputError: a time that is no number.
         """
-        now_s = _check_time("now_s", now_s)
+        now_s = check_time("now_s", now_s)
         try:
             return self._command(self._loop.step(now_s))
         except RuntimeError as error:
@@ -195,7 +175,7 @@ class ControlLoop:
             ConfigError: the loop runs.
             RuntimeInputError: a time that is no number.
         """
-        now_s = _check_time("now_s", now_s)
+        now_s = check_time("now_s", now_s)
         try:
             self._loop.reset(now_s)
         except RuntimeError as error:
@@ -254,111 +234,50 @@ _REASONS: dict[str, str | None] = {
 }
 
 
-_MIN_RATE_HZ, _MAX_RATE_HZ = 50, 1000
-_MAX_CPU = 1023  # the last one that Linux's sets of cores hold
-
-
-def _or(value: float | None, default: float) -> float:
-    return default if value is None else value
-
-
-def _check_options(options: LoopOptions, control_hz: float) -> float:
-    """Refuse what the native thread cannot take as it is; returns the rate."""
-    if options.rate_hz is None and not _MIN_RATE_HZ <= control_hz <= _MAX_RATE_HZ:
-        got = f"{control_hz}, the bundle's action.control_hz"
-        _refuse("rate_hz", f"{_MIN_RATE_HZ} to {_MAX_RATE_HZ} Hz", got, "pass a rate_hz")
-    rate_hz = _or(options.rate_hz, control_hz)
-    _check_number("rate_hz", rate_hz, _MIN_RATE_HZ, _MAX_RATE_HZ, "Hz")
-    _check_number("early_wake_s", options.early_wake_s, 0, 0.5 / float(rate_hz), "s")
-    _check_age("max_state_age_s", options.max_state_age_s)
-    if options.max_command_age_s is not None:
-        _check_age("max_command_age_s", options.max_command_age_s)
-    _check_whole("priority", options.priority, 99)
-    if options.cpu is not None:
-        _check_whole("cpu", options.cpu, _MAX_CPU)
-    if not isinstance(options.lock_memory, bool):
-        _refuse("lock_memory", "True or False", repr(options.lock_memory))
-    if options.precision not in (precisions := get_args(HeadPrecision)):
-        _refuse("precision", " or ".join(f'"{x}"' for x in precisions), repr(options.precision))
-    return float(rate_hz)
-
-
-def _is_number(value: object, kind: type = Real) -> bool:
-    """Whether Python or numpy would count with it; True is no number."""
-    return isinstance(value, kind) and not isinstance(value, bool)
-
-
-def _check_number(name: str, value: float, low: float, high: float, unit: str) -> None:
-    if not (_is_number(value) and low <= value <= high):  # NaN is refused
-        _refuse(name, f"{low} to {high} {unit}", repr(value))
-
-
-def _check_age(name: str, value: float) -> None:
-    if not (_is_number(value) and 0 < value <= sys.float_info.max):
-        _refuse(name, "a finite time above 0 s", repr(value))
-
-
-def _check_whole(name: str, value: int, high: int) -> None:
-    if not (_is_number(value, Integral) and 0 <= value <= high):
-        _refuse(name, f"a whole number from 0 to {high}", repr(value))
-
-
-def _refuse(name: str, expected: str, got: str, fix: str = "") -> NoReturn:
-    raise ConfigError("control loop", f"{name}: expected {expected}, got {got}", fix)
-
-
 def _build(bundle: Bundle, options: LoopOptions, rate_hz: float) -> _native.ControlLoop:
     check_precision(bundle, options.precision)
     weights, calibration = read_head(bundle)
     check_head(bundle, weights)
-    spec = bundle.spec
     try:
-        return _native.ControlLoop(
-            weights,
-            precision=options.precision,
-            calibration=calibration,
-            latent=spec.latent_dim + spec.context_dim,
-            state_mean=spec.state.mean,
-            state_std=spec.state.std,
-            action_mean=spec.action.mean,
-            action_std=spec.action.std,
-            action_low=spec.action.low,
-            action_high=spec.action.high,
-            action_stop=spec.action.stop,
-            max_latent_age_s=spec.timing.max_latent_age_s,
-            max_state_age_s=float(options.max_state_age_s),
-            rate_hz=rate_hz,
-            early_wake_s=float(options.early_wake_s),
-            priority=int(options.priority),
-            cpu=None if options.cpu is None else int(options.cpu),
-            lock_memory=options.lock_memory,
-        )
+        return build_native_loop(bundle.spec, weights, calibration, options, rate_hz)
     except ValueError as error:  # the options are checked: it is of the weights or the spec
         raise BundleError(f"bundle {bundle.root}", str(error)) from error
 
 
-def _check(name: str, array: NDArray[np.float32], length: int, of: tuple[str, ...] = ()) -> None:
-    """Refuse what the mailbox cannot take as it is."""
-    words = f" ({', '.join(of)})" if of else ""
-    if not isinstance(array, np.ndarray):
-        got = type(array).__name__
-    elif array.dtype != np.float32 or array.shape != (length,):
-        got = f"{array.dtype} {list(array.shape)}"
-    elif not array.flags.c_contiguous:
-        got = "one with strides"
-    elif not array.flags.aligned:
-        got = "one that is not aligned"
-    else:
-        return
-    raise RuntimeInputError(
-        name, f"expected a contiguous float32 array [{length}]{words}, got {got}"
+def build_native_loop(
+    spec: PolicySpec,
+    weights: dict[str, NDArray[np.float32]],
+    calibration: dict[str, NDArray[np.float32]] | None,
+    options: LoopOptions,
+    rate_hz: float,
+) -> _native.ControlLoop:
+    """The native loop around some head of a spec's robot; the options are checked by the caller.
+
+    Raises:
+        ValueError: the weights are not those of such a head.
+    """
+    return _native.ControlLoop(
+        weights,
+        precision=options.precision,
+        calibration=calibration,
+        latent=spec.latent_dim + spec.context_dim,
+        state_mean=spec.state.mean,
+        state_std=spec.state.std,
+        action_mean=spec.action.mean,
+        action_std=spec.action.std,
+        action_low=spec.action.low,
+        action_high=spec.action.high,
+        action_stop=spec.action.stop,
+        holds=spec.action.holds,
+        grippers=spec.action.grippers,
+        last_action="last_action" in spec.head_inputs,
+        latent_age="latent_age" in spec.head_inputs,
+        chunk_index="chunk_index" in spec.head_inputs,
+        max_latent_age_s=spec.timing.max_latent_age_s,
+        max_state_age_s=float(options.max_state_age_s),
+        rate_hz=rate_hz,
+        early_wake_s=float(options.early_wake_s),
+        priority=int(options.priority),
+        cpu=None if options.cpu is None else int(options.cpu),
+        lock_memory=options.lock_memory,
     )
-
-
-def _check_time(name: str, value: float) -> float:
-    """Refuse what is no time; NaN is one, and stops the robot."""
-    if isinstance(value, float):
-        return value
-    if not _is_number(value) or (isinstance(value, int) and abs(value) > sys.float_info.max):
-        raise RuntimeInputError(name, f"expected seconds, got {value!r}")
-    return float(value)

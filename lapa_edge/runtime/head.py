@@ -140,14 +140,22 @@ def build_head(
 
 
 class HeadInput:
-    """Assembles the head's input vector in the order of `PolicySpec.head_slices`."""
+    """Assembles the head's input from its parts, `PolicySpec.head_inputs`, in their order.
 
-    def __init__(self, spec: PolicySpec) -> None:
-        self._spec = spec
-        self._slices = spec.head_slices()
-        self._vector = np.zeros(spec.head_input_dim, np.float32)
+    Args:
+        spec: of the bundle.
+        rate_hz: control ticks per second, where they are not the spec's ``control_hz``.
+    """
+
+    def __init__(self, spec: PolicySpec, rate_hz: float | None = None) -> None:
+        slices = spec.head_slices()
+        self._at = {part: slices[part] for part in spec.head_inputs}
+        # What a decoding asks of its network beyond these parts lies behind them.
+        self._vector = np.zeros(max(part.stop for part in self._at.values()), np.float32)
         self._state = _Normaliser(spec.state.mean, spec.state.std)
         self.action = _Normaliser(spec.action.mean, spec.action.std)
+        self._max_age_s = spec.timing.max_latent_age_s
+        self._max_ticks = self._max_age_s * (rate_hz or spec.action.control_hz)
 
     def fill(
         self,
@@ -155,14 +163,22 @@ class HeadInput:
         state: NDArray[np.float32],
         last_action: NDArray[np.float32],
         latent_age_s: float,
+        ticks: int = 0,
     ) -> NDArray[np.float32]:
-        """``f32 [in]``, the same array at every call; all arguments in physical units."""
-        x, at = self._vector, self._slices
+        """``f32 [in]``, the same array at every call; all arguments in physical units.
+
+        `ticks` is the chunk index: control ticks since this latent took over, 0 at the first.
+        """
+        x, at = self._vector, self._at
         x[at["latent"]] = latent.vector
         x[at["context"]] = latent.context
         x[at["state"]] = self._state.normalise(state)
-        x[at["last_action"]] = self.action.normalise(last_action)
-        x[at["latent_age"]] = latent_age_s / self._spec.timing.max_latent_age_s
+        if "last_action" in at:
+            x[at["last_action"]] = self.action.normalise(last_action)
+        if "latent_age" in at:
+            x[at["latent_age"]] = latent_age_s / self._max_age_s
+        if "chunk_index" in at:
+            x[at["chunk_index"]] = ticks / self._max_ticks
         return x
 
 

@@ -1,6 +1,6 @@
 """The last gate before a motor: finite, bounded and fresh, or the robot stops.
 
-Plain functions of numbers, with no clock and no middleware, so that they can be tested alone.
+Functions of numbers, with no clock and no middleware, so that they can be tested alone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lapa_edge.runtime.action_limits import ActionLimits
+from lapa_edge.runtime.standstill import Standstill
 from lapa_edge.spec import ActionSpec
 
 
@@ -29,17 +31,35 @@ class Command:
 
 
 class SafetyGate:
-    """Turns what the head wants into what the robot may be told."""
+    """Turns what the head wants into what the robot may be told.
+
+    It remembers what it told, and what it was shown of the robot: how to stand still depends on it.
+    """
 
     def __init__(self, spec: ActionSpec, max_latent_age_s: float) -> None:
-        self._low = _round_inwards(spec.low, np.inf)
-        self._high = _round_inwards(spec.high, -np.inf)
-        self._stop = np.clip(np.array(spec.stop, np.float32), self._low, self._high)
+        self._limits = ActionLimits(spec)
+        self._standstill = Standstill(spec, self._limits)
+        self._first_action = np.array(spec.stop, np.float32)
         self._max_latent_age_s = max_latent_age_s
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the last episode."""
+        self._standstill.forget()
+        self._last_action = self._first_action
+
+    @property
+    def last_action(self) -> NDArray[np.float32]:
+        """What the robot was told last, ``f32 [a]``; the spec's stop before any command."""
+        return self._last_action
+
+    def see(self, state: NDArray[np.float32]) -> None:
+        """The newest measured state ``f32 [s]``, before each decision; it need not be finite."""
+        self._standstill.see(state)
 
     def stop(self, reason: str, latent_age_s: float = float("nan")) -> Command:
-        """The command that makes the robot stand still."""
-        return Command(self._stop.copy(), reason, 0, latent_age_s)
+        """The command that makes the robot stand still, see `Standstill`."""
+        return self._tell(Command(self._standstill.action(), reason, 0, latent_age_s))
 
     def stale(self, latent_age_s: float) -> str | None:
         """Why a latent of this age may not drive the robot; None where it may."""
@@ -53,17 +73,15 @@ class SafetyGate:
         """Clamp a finite action ``[a]`` from a fresh latent; stop for anything else."""
         if reason := self.stale(latent_age_s):
             return self.stop(reason, latent_age_s)
-        if action.shape != self._low.shape:
-            return self.stop(f"expected {len(self._low)} action values, got {action.shape}")
+        a = len(self._first_action)
+        if action.shape != (a,):
+            return self.stop(f"expected {a} action values, got {action.shape}")
         if not np.isfinite(action).all():
             return self.stop("action is not finite", latent_age_s)
-        bounded = np.clip(action, self._low, self._high).astype(np.float32)
-        return Command(bounded, None, int((bounded != action).sum()), latent_age_s)
+        bounded = self._limits.clamp(action)
+        return self._tell(Command(bounded, None, int((bounded != action).sum()), latent_age_s))
 
-
-def _round_inwards(limits: tuple[float, ...], inwards: float) -> NDArray[np.float32]:
-    """Limits as float32, never beyond the float64 they came from: 0.1 would become 0.1 + 1.5e-9."""
-    exact = np.array(limits, np.float64)
-    rounded = exact.astype(np.float32)
-    outside = (rounded - exact) * np.sign(inwards) < 0
-    return np.where(outside, np.nextafter(rounded, np.float32(inwards)), rounded)
+    def _tell(self, command: Command) -> Command:
+        self._last_action = command.action.copy()  # the receiver may change its own
+        self._standstill.note_sent(self._last_action, moving=command.stopped is None)
+        return command

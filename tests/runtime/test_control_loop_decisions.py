@@ -11,7 +11,8 @@ from hypothesis.extra.numpy import arrays
 from safetensors.numpy import load, save
 
 from lapa_edge.artifact import write_bundle
-from lapa_edge.runtime.control_loop import ControlLoop, LoopOptions
+from lapa_edge.runtime.control_loop import ControlLoop
+from lapa_edge.runtime.loop_options import LoopOptions
 from lapa_edge.runtime.policy import Latent
 from lapa_edge.runtime.session import Session
 

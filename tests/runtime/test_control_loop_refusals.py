@@ -11,7 +11,8 @@ from lapa_edge import _native
 from lapa_edge.artifact import write_bundle
 from lapa_edge.errors import BundleError, ConfigError, RuntimeInputError
 from lapa_edge.runtime import head
-from lapa_edge.runtime.control_loop import ControlLoop, LoopOptions
+from lapa_edge.runtime.control_loop import ControlLoop
+from lapa_edge.runtime.loop_options import LoopOptions
 from lapa_edge.runtime.policy import Latent
 
 

@@ -15,7 +15,8 @@ from bundles import write_tiny_bundle
 from control_loops import STATE, build_latent, feed, wait_until
 
 from lapa_edge.errors import ConfigError, RuntimeInputError
-from lapa_edge.runtime.control_loop import ControlLoop, LoopOptions
+from lapa_edge.runtime.control_loop import ControlLoop
+from lapa_edge.runtime.loop_options import LoopOptions
 from lapa_edge.runtime.policy import Latent
 
 EXPECTED_REFUSAL = (
@@ -188,7 +189,8 @@ import os, resource, sys
 from pathlib import Path
 from lapa_edge.artifact import load_bundle
 from lapa_edge.errors import ConfigError
-from lapa_edge.runtime.control_loop import ControlLoop, LoopOptions
+from lapa_edge.runtime.control_loop import ControlLoop
+from lapa_edge.runtime.loop_options import LoopOptions
 
 loop = ControlLoop(load_bundle(Path(sys.argv[1])), LoopOptions(priority=80))
 os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))  # what it has would be granted again

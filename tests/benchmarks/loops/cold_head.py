@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 
 from lapa_edge import _native
 from lapa_edge.artifact import Bundle
-from lapa_edge.runtime.head import read_head
+from lapa_edge.runtime.control_loop import build_native_loop
+from lapa_edge.runtime.head import HeadPrecision, read_head
+from lapa_edge.runtime.loop_options import LoopOptions
 from loops.robot import FOREVER_S, draw_latent, draw_state
 
 RATE_HZ = 100.0
@@ -37,7 +39,7 @@ class Timing:
     early_us: float | None = None
 
 
-def measure_native(bundle: Bundle, precision: str, seconds: float) -> Timing:
+def measure_native(bundle: Bundle, precision: HeadPrecision, seconds: float) -> Timing:
     """The native head; cold times are whole ticks: state in, head, limits, command out."""
     weights, _ = read_head(bundle)
     calibration = calibrate(weights, draw_inputs(bundle)) if precision == "int8" else None
@@ -51,23 +53,10 @@ def measure_native(bundle: Bundle, precision: str, seconds: float) -> Timing:
     step.refresh()
 
     def run_loop(early_wake_s: float) -> float:
-        loop = _native.ControlLoop(
-            weights,
-            precision=precision,
-            calibration=calibration,
-            latent=prefix,
-            state_mean=spec.state.mean,
-            state_std=spec.state.std,
-            action_mean=spec.action.mean,
-            action_std=spec.action.std,
-            action_low=spec.action.low,
-            action_high=spec.action.high,
-            action_stop=spec.action.stop,
-            max_latent_age_s=FOREVER_S,
-            max_state_age_s=FOREVER_S,
-            rate_hz=RATE_HZ,
-            early_wake_s=early_wake_s,
+        options = LoopOptions(
+            early_wake_s=early_wake_s, max_state_age_s=FOREVER_S, precision=precision
         )
+        loop = build_native_loop(spec, weights, calibration, options, RATE_HZ)
         now_s = time.monotonic()
         loop.set_latent(np.concatenate((latent.vector, latent.context)), now_s)
         loop.set_observation(draw_state(bundle), now_s)

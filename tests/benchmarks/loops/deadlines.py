@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lapa_edge.artifact import Bundle
-from lapa_edge.runtime.control_loop import ControlLoop, LoopOptions
+from lapa_edge.runtime.control_loop import ControlLoop
+from lapa_edge.runtime.loop_options import LoopOptions
 from lapa_edge.runtime.session import Session
 from loops.robot import FOREVER_S, draw_latent, draw_state
 

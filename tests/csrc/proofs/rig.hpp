@@ -53,8 +53,11 @@ inline ControlSpec build_spec() {
           std::vector<double>(kActions, -0.3),
           std::vector<double>(kActions, 0.3),
           std::vector<double>(kActions, 0.0),
+          {{{1, 0}, {2, 3}}, {5}},  // two positions and a gripper among velocities
+          {true, true, true},
           10.0,
-          10.0};
+          10.0,
+          1000.0};
 }
 
 inline Controller build_controller() {
