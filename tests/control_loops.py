@@ -2,11 +2,32 @@
 
 import time
 
+import msgspec
 import numpy as np
+from bundles import tiny_files, tiny_spec
 
+from lapa_edge.artifact import write_bundle
 from lapa_edge.runtime.policy import Latent
+from lapa_edge.spec import HEAD_PARTS
 
 STATE = np.array([0.1, 0.2, 0.3], np.float32)
+
+
+def mixed_spec(head_inputs=HEAD_PARTS):
+    """A velocity, two positions and a gripper; the positions are those of joints 2 and 0."""
+    spec = tiny_spec(a=4)
+    action = msgspec.structs.replace(
+        spec.action,
+        kinds=("delta", "absolute", "gripper", "absolute"),
+        hold=(-1, 2, -1, 0),
+        stop=(0.0, -0.25, 0.75, 0.5),
+    )
+    return msgspec.structs.replace(spec, action=action, head_inputs=head_inputs)
+
+
+def write_mixed_bundle(root, head_inputs=HEAD_PARTS):
+    spec = mixed_spec(head_inputs)
+    return write_bundle(root, spec, tiny_files(spec), {})
 
 
 def build_latent(seen_at_s, seed=0):

@@ -26,7 +26,7 @@ ControlCycle::ControlCycle(Controller controller)
 void ControlCycle::take_latent() noexcept {
   if (!latents_.take()) return;
   const Reading& latent = latents_.front();
-  if (!controller_.has_seen(latent.seen_at_s)) ticks_of_latent_ = 0;
+  ticks_of_latent_ *= controller_.has_seen(latent.seen_at_s);  // no branch: see the proofs
   has_latent_ = true;
   controller_.accept(latent);
 }

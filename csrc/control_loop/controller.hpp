@@ -68,7 +68,7 @@ class Controller {
 
   /// Whether the latent that drives was seen at this time: the same look, handed over again.
   bool has_seen(double seen_at_s) const noexcept LAPA_EDGE_NONBLOCKING {
-    return has_latent_ && latent_seen_at_s_ == seen_at_s;
+    return has_latent_ & (latent_seen_at_s_ == seen_at_s);
   }
 
   /// As if no latent had ever been accepted.

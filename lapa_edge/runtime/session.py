@@ -135,21 +135,31 @@ class Session:
             RuntimeInputError: a state of another length: the robot is wired wrongly.
         """
         state = self._check_state(state)
-        self._gate.see(state)
-        if np.isfinite(state).all():
-            self._state = state
+        self._see(state)
         command = self._decide(state, now_s)
         self._ticks += 1
         return command
 
-    def stop(self, reason: str) -> Command:
+    def stop(self, reason: str, state: NDArray[np.float32] | None = None) -> Command:
         """The stop command of a tick whose caller knows of something wrong, such as an old image.
 
         The session must hear of it: the head is told the last action that the robot got, and for
         how many ticks its latent has driven, whether the robot moved in them or not.
+
+        Args:
+            reason: in words.
+            state: as `act` takes it, where one is known: a robot that is told positions has to be
+                told where it is.
         """
+        if state is not None:
+            self._see(self._check_state(state))
         self._ticks += 1
         return self._gate.stop(reason)
+
+    def _see(self, state: NDArray[np.float32]) -> None:
+        self._gate.see(state)
+        if np.isfinite(state).all():
+            self._state = state
 
     def _check_state(self, state: NDArray[np.float32]) -> NDArray[np.float32]:
         """A copy, since a driver may fill the same array again while another thread looks."""

@@ -7,6 +7,7 @@
 #include "control_loop/action_limits.hpp"
 #include "control_loop/clock.hpp"
 #include "control_loop/histogram.hpp"
+#include "control_loop/standstill.hpp"
 #include "control_loop/thread_options.hpp"
 #include "control_loop/triple_buffer.hpp"
 
@@ -71,6 +72,36 @@ void check_limits() {
   check(limits.stop()[0] == high, "the stop action is within the limits");
 }
 
+void check_standstill() {
+  // A velocity, a position measured by state 1, a gripper.
+  const ActionLimits limits({-1, -1, -1}, {1, 1, 1}, {0, 0.5, 0.25});
+  Standstill standstill(limits, {{{1, 1}}, {2}});
+  const auto is = [&](float position, float gripper) {
+    const std::vector<float>& action = standstill.action();
+    return action[0] == 0 && action[1] == position && action[2] == gripper;
+  };
+  const auto see = [&](float measured) {
+    const float state[] = {9, measured};
+    standstill.see(state);
+  };
+  const float command[] = {0.7f, 0.8f, -0.5f};
+  check(is(0.5f, 0.25f), "before anything is known it is the spec's stop");
+  see(NAN);
+  check(is(0.5f, 0.25f), "a measurement that is not finite says nothing");
+  see(0.75f);
+  check(is(0.75f, 0.25f), "a position stops where it is measured");
+  see(0.5f);
+  check(is(0.75f, 0.25f), "a robot that stands still does not sink with its measurement");
+  standstill.note_sent(command, true);
+  see(3);
+  check(is(1, -0.5f), "one that moved stops where it is now, within its limits");
+  standstill.note_sent(standstill.action().data(), false);
+  see(0);
+  check(is(1, -0.5f), "and stays, with its gripper as it was told last");
+  standstill.forget();
+  check(is(0.5f, 0.25f), "a new episode knows nothing");
+}
+
 void check_mailbox() {
   TripleBuffer<int> mailbox(0);
   const auto send = [&](int value) {
@@ -110,6 +141,7 @@ int main() {
   check_deadlines();
   check_histogram();
   check_limits();
+  check_standstill();
   check_mailbox();
   check_refusals();
   check_clock();

@@ -78,14 +78,14 @@ def decide(
     now_s: float,
 ) -> Command:
     """The command of one control tick: the session's where every input is fresh, else stop."""
+    state, reason = board.read(now_s, limits.state_timeout_s)
     if image_received_s is None:
-        return session.stop("no image since activation")
+        return session.stop("no image since activation", state)
     age_s = now_s - image_received_s
     if age_s > limits.image_timeout_s:
-        return session.stop(f"image is {age_s:.3f} s old, more than {limits.image_timeout_s:.3f} s")
-    state, reason = board.read(now_s, limits.state_timeout_s)
+        reason = f"image is {age_s:.3f} s old, more than {limits.image_timeout_s:.3f} s"
     if reason:
-        return session.stop(reason)
+        return session.stop(reason, state)
     return session.act(state, now_s)
 
 

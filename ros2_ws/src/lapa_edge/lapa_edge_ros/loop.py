@@ -131,7 +131,8 @@ class Loop:
         """One control decision; whatever goes wrong in it stops the robot."""
         try:
             if self._failure:
-                return self._session.stop(self._failure)
+                state, _ = self._board.read(now_s, self._limits.state_timeout_s)
+                return self._session.stop(self._failure, state)
             if self._latent is not None:
                 self._session.accept(self._latent)
             return decide(self._session, self._board, self._limits, self._image_received_s, now_s)

@@ -214,7 +214,19 @@ def _build_session(settings: Settings) -> Session:
     if not settings.model_path:
         raise ConfigError("model_path", "expected a bundle's directory, got nothing")
     bundle = load_bundle(Path(settings.model_path))
-    session = Session(bundle, settings.instruction, threads=settings.inference_threads)
+    if len(bundle.spec.cameras) > 1:
+        raise ConfigError(
+            f"bundle {bundle.root}",
+            f"looks through {len(bundle.spec.cameras)} cameras ({', '.join(bundle.spec.cameras)}), "
+            "expected one: this node reads one image topic",
+            "train a policy of one camera",
+        )
+    session = Session(
+        bundle,
+        settings.instruction,
+        threads=settings.inference_threads,
+        rate_hz=settings.control_rate or None,
+    )
     warm_up(session)
     return session
 
