@@ -260,7 +260,7 @@ def _check_kinds(action: ActionSpec, s: int) -> None:
     for name, kind, state in zip(action.names, kinds, hold, strict=True):
         absolute = kind == "absolute"
         if not (0 <= state < s if absolute else state == -1):
-            expected = f"a state's index, 0 to {s - 1}," if absolute else "-1"
+            expected = f"the index of one of the {s} states" if absolute else "-1"
             raise ConfigError(
                 f"action.hold of {name}", f"expected {expected} for {kind!r}, got {state}"
             )

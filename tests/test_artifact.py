@@ -10,6 +10,7 @@ import textwrap
 import pytest
 from bundles import tiny_files, tiny_spec, write_tiny_bundle
 
+from lapa_edge import artifact
 from lapa_edge.artifact import MANIFEST, SCHEMA_VERSION, extend_bundle, load_bundle, write_bundle
 from lapa_edge.errors import BundleError, ConfigError
 
@@ -69,6 +70,28 @@ def test_a_newer_schema_is_named_and_not_called_damage(root):
 
     edit_manifest(root, from_the_future)
     with pytest.raises(BundleError, match=r"schema 3 is newer than 2.*upgrade lapa-edge"):
+        load_bundle(root)
+
+
+def test_a_bundle_of_the_first_schema_reads_as_it_always_did(root):
+    def make_older(manifest):
+        manifest["schema_version"] = 1
+        for part, newer in (
+            (manifest["spec"], ("cameras", "policy_state", "head_inputs")),
+            (manifest["spec"]["action"], ("kinds", "hold", "decoding", "bins", "flow_steps")),
+        ):
+            for name in newer:
+                del part[name]
+
+    edit_manifest(root, make_older)
+    bundle = load_bundle(root)
+    assert bundle.spec == tiny_spec()
+    assert bundle.spec.head_inputs[3:] == ("last_action", "latent_age")
+
+
+def test_an_older_reader_calls_a_new_bundle_newer(root, monkeypatch):
+    monkeypatch.setattr(artifact, "SCHEMA_VERSION", 1)
+    with pytest.raises(BundleError, match=r"schema 2 is newer than 1.*upgrade lapa-edge"):
         load_bundle(root)
 
 

@@ -7,7 +7,7 @@ import pytest
 from bundles import tiny_spec
 
 from lapa_edge.errors import ConfigError
-from lapa_edge.spec import PolicySpec, check_spec
+from lapa_edge.spec import HEAD_PARTS, PolicySpec, check_spec
 
 
 def changed(part, **fields):
@@ -60,6 +60,67 @@ def test_what_is_wrong_is_named(part, fields, complaint):
 def test_means_and_limits_are_finite(part, fields, complaint):
     with pytest.raises(ConfigError, match=complaint):
         check_spec(changed(part, **fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ({"kinds": ("delta",)}, r"action.kinds: expected 2 values, got 1"),
+        ({"hold": (-1,)}, r"action.hold: expected 2 values, got 1"),
+        ({"hold": (0, -1)}, r"action.hold of velocity_0: expected -1 for 'delta', got 0"),
+        ({"kinds": ("delta", "gripper"), "hold": (-1, 1)}, r"expected -1 for 'gripper', got 1"),
+        (
+            {"kinds": ("absolute", "delta")},
+            r"velocity_0: expected the index of one of the 3 states",
+        ),
+        ({"kinds": ("absolute", "delta"), "hold": (3, -1)}, r"of the 3 states .*, got 3"),
+        ({"kinds": ("absolute",) * 2, "hold": (1, 1)}, r"state 1 is the target of two actions"),
+    ],
+)
+def test_kinds_and_holds_that_do_not_go_together_are_refused(fields, complaint):
+    with pytest.raises(ConfigError, match=complaint):
+        check_spec(changed("action", **fields))
+
+
+def test_positions_and_grippers_are_found():
+    spec = changed("action", kinds=("gripper", "absolute"), hold=(-1, 2))
+    check_spec(spec)
+    assert (spec.action.holds, spec.action.grippers) == (((1, 2),), (0,))
+    assert (tiny_spec().action.holds, tiny_spec().action.grippers) == ((), ())
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        HEAD_PARTS[1:],
+        HEAD_PARTS[:2],
+        ("latent", "context", "state", "chunk_index", "latent_age"),
+        ("latent", "context", "state", "latent_age", "latent_age"),
+    ],
+)
+def test_parts_that_are_no_heads_input_are_refused(parts):
+    with pytest.raises(ConfigError, match="head_inputs: expected latent, context and state"):
+        check_spec(msgspec.structs.replace(tiny_spec(), head_inputs=parts))
+
+
+@pytest.mark.parametrize("cameras", [(), ("wrist", "wrist")])
+def test_cameras_without_a_name_of_their_own_are_refused(cameras):
+    with pytest.raises(ConfigError, match="cameras: expected different names"):
+        check_spec(msgspec.structs.replace(tiny_spec(), cameras=cameras))
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ({"decoding": "bins", "bins": 1}, "action.bins: expected at least 2 with bins decoding"),
+        ({"bins": 256}, "action.bins: expected 0 with direct decoding, got 256"),
+        ({"decoding": "flow"}, "action.flow_steps: expected at least 1 with flow decoding"),
+        ({"flow_steps": 4}, "action.flow_steps: expected 0 with direct decoding, got 4"),
+    ],
+)
+def test_numbers_of_another_decoding_are_refused(fields, complaint):
+    with pytest.raises(ConfigError, match=complaint):
+        check_spec(changed("action", **fields))
 
 
 def test_two_parts_of_one_name_are_refused():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from control_loops import write_mixed_bundle
 from hypothesis import given
 from hypothesis import strategies as st
 from lapa_edge_ros.control import Limits, StateBoard, StopLog, decide, next_tick, warm_up
@@ -41,6 +42,12 @@ def test_no_image_stops(session, board):
     assert not command.action.any()
 
 
+def test_a_robot_without_an_image_is_held_where_it_is(tmp_path, board):
+    session = Session(write_mixed_bundle(tmp_path / "mixed"), "push left")
+    action = decide(session, board, LIMITS, None, 0.05).action
+    assert action.tolist() == np.array([0, 0.3, 0.75, 0.1], np.float32).tolist()
+
+
 def test_an_old_image_stops(session, board):
     board.update(NAMES, (0.1, 0.2, 0.3), 0.3)
     command = decide(session, board, LIMITS, 0.0, 0.3)
@@ -62,9 +69,9 @@ def test_a_missing_joint_stops_and_is_named(session):
 
 def test_a_stop_is_the_next_last_action(session, board):
     decide(session, board, LIMITS, 0.0, 0.05)
-    assert session._last_action.any()
+    assert session._gate.last_action.any()
     decide(session, board, LIMITS, None, 0.05)
-    assert not session._last_action.any()
+    assert not session._gate.last_action.any()
 
 
 def test_joints_are_taken_by_name_from_several_messages():

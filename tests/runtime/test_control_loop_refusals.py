@@ -191,6 +191,13 @@ def native_arguments(**changes):
         ({"action_mean": [0, np.nan]}, r"action_mean: expected finite values, got nan"),
         ({"action_low": [0.5, -1]}, r"action_stop: expected 0.5 to 1.0, got 0.0"),
         ({"action_high": [1]}, r"action_high: expected 2 values, got 1"),
+        ({"holds": [(2, 0)]}, r"holds, action: expected an index below 2, got 2"),
+        ({"holds": [(0, 3)]}, r"holds, state: expected an index below 3, got 3"),
+        ({"grippers": [0, 2]}, r"grippers: expected an index below 2, got 2"),
+        (
+            {"last_action": False, "chunk_index": True},
+            r"weights: .* of 8 inputs \(latent and context 3, state 3, age 1, chunk index 1\), got",
+        ),
         ({"max_latent_age_s": np.nan}, r"max_latent_age_s: expected a finite time above 0 s"),
     ],
 )

@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pytest
 from bundles import write_tiny_bundle
-from control_loops import STATE, build_latent, feed, wait_until
+from control_loops import STATE, build_latent, feed, wait_until, write_mixed_bundle
 
 from lapa_edge.errors import ConfigError, RuntimeInputError
 from lapa_edge.runtime.control_loop import ControlLoop
@@ -111,6 +111,20 @@ def test_a_loop_that_hangs_stops_the_robot(bundle):
         command = loop.latest_action()
         assert command.stopped.startswith("the last tick was 0.0")
         assert not command.action.any()
+
+
+def test_a_robot_of_a_loop_that_hangs_stays_where_it_was(tmp_path):
+    bundle = write_mixed_bundle(tmp_path / "mixed")
+    options = LoopOptions(rate_hz=500, max_state_age_s=10, max_command_age_s=1e-9)
+    with ControlLoop(bundle, options) as loop:
+        feed(loop)
+        wait_until(lambda: loop.stats().statuses["moving"] > 0)
+        sent = loop._loop.latest_action()
+        command = loop.latest_action()
+    assert command.stopped.startswith("the last tick was 0.0")
+    velocity, joint_2, gripper, joint_0 = command.action.tolist()
+    assert (velocity, joint_2, joint_0) == (0, STATE[2], STATE[0])
+    assert gripper == pytest.approx(sent.action[2], abs=0.1), "it drifts a little between the two"
 
 
 def test_a_new_start_is_a_new_episode(fed):

@@ -1,5 +1,6 @@
 """The fast half: both backends, and how the head's input is put together."""
 
+import msgspec
 import numpy as np
 import pytest
 from bundles import tiny_spec, write_tiny_bundle
@@ -11,6 +12,7 @@ from lapa_edge.artifact import extend_bundle
 from lapa_edge.errors import BundleError, ConfigError
 from lapa_edge.runtime.head import HeadInput, build_head, has_calibration
 from lapa_edge.runtime.policy import Latent
+from lapa_edge.spec import HEAD_PARTS
 
 # The two add some ten float32 products in different orders: a few 1e-7 of the output's scale.
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-6}
@@ -103,6 +105,26 @@ def test_the_input_is_normalised_and_in_the_specs_order():
     assert x[at["state"]] == pytest.approx([0, 1, 2], abs=1e-6)
     assert x[at["last_action"]] == pytest.approx([0, 1], abs=1e-6)
     assert x[at["latent_age"]] == pytest.approx([0.5])
+
+
+@pytest.mark.parametrize("told", [(), ("latent_age",), HEAD_PARTS[3:]])
+def test_only_the_parts_of_the_spec_are_told(told):
+    spec = msgspec.structs.replace(tiny_spec(), head_inputs=HEAD_PARTS[:3] + told)
+    latent = Latent(np.zeros(2, np.int32), np.ones(6, np.float32), np.ones(4, np.float32), 0.0)
+    last = np.array([0.05, 0.45], np.float32)
+    x = HeadInput(spec).fill(latent, np.array([0.1] * 3, np.float32), last, 0.25, ticks=5)
+    values = {"last_action": [0, 1], "latent_age": [0.5], "chunk_index": [5 / 25]}
+    expected = [1] * 10 + [0] * 3 + [value for part in told for value in values[part]]
+    assert x == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_flow_heads_own_inputs_are_not_the_sessions():
+    spec = tiny_spec()
+    flow = msgspec.structs.replace(spec.action, decoding="flow", flow_steps=4)
+    flowing = msgspec.structs.replace(spec, action=flow)
+    latent = Latent(np.zeros(2, np.int32), np.ones(6, np.float32), np.ones(4, np.float32), 0.0)
+    x = HeadInput(flowing).fill(latent, np.zeros(3, np.float32), np.zeros(2, np.float32), 0.25)
+    assert len(x) == spec.head_input_dim < flowing.head_input_dim
 
 
 @given(st.lists(st.floats(-100, 100, width=32), min_size=2, max_size=2))

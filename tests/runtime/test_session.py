@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import msgspec
 import numpy as np
 import pytest
 from bundles import write_tiny_bundle
@@ -140,6 +141,56 @@ def test_the_head_hears_that_the_robot_was_stopped(session):
     assert session.act(STATE, 0.0).action.tolist() != first, "the last action matters"
     assert session.stop("somebody in the way").stopped == "somebody in the way"
     assert session.act(STATE, 0.0).action.tolist() == first
+
+
+class Watching:
+    """A policy that notes what it was shown."""
+
+    instruction = "look"
+
+    def __init__(self):
+        self.shown = []
+
+    def look(self, *shown):
+        self.shown.append(shown)
+        return Latent(np.zeros(2, np.int32), np.zeros(6, np.float32), np.zeros(4, np.float32), 0.0)
+
+
+def test_a_policy_that_is_told_the_state_hears_the_newest_finite_one(bundle):
+    spec, policy = msgspec.structs.replace(bundle.spec, policy_state=True), Watching()
+    session = Session.of(spec, policy, OnnxHead(bundle))
+    heard = []
+
+    def look(*arguments):
+        session.look(FRAME, 0.0, *arguments)
+        state = policy.shown[-1][2]
+        heard.append(None if state is None else state.tolist())
+
+    look()
+    buffer = STATE.copy()
+    session.act(buffer, 0.0)
+    buffer[:] = 7  # a driver fills it again
+    look()
+    session.act(np.array([0, np.nan, 0], np.float32), 0.0)
+    look()
+    look(np.array([4, 5, 6]))
+    session.stop("no image", np.array([1, 2, 3]))
+    look()
+    session.reset()
+    look()
+    assert heard == [None, STATE.tolist(), STATE.tolist(), [4, 5, 6], [1, 2, 3], None]
+    with pytest.raises(RuntimeInputError, match=r"state: expected \[3\]"):
+        session.look(FRAME, 0.0, np.zeros(2))
+
+
+def test_a_policy_that_is_not_told_the_state_gets_the_frames_as_they_are(bundle):
+    policy = Watching()
+    session = Session.of(bundle.spec, policy, OnnxHead(bundle))
+    session.act(STATE, 0.0)
+    session.look([FRAME, FRAME], 0.5)
+    ((frames, seen_at_s),) = policy.shown
+    assert len(frames) == 2
+    assert seen_at_s == 0.5
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
