@@ -1,13 +1,23 @@
 """The node's decisions; no ROS, no threads, no clock."""
 
+import msgspec
 import numpy as np
 import pytest
+from bundles import tiny_spec
 from control_loops import write_mixed_bundle
 from hypothesis import given
 from hypothesis import strategies as st
-from lapa_edge_ros.control import Limits, StateBoard, StopLog, decide, next_tick, warm_up
+from lapa_edge_ros.control import (
+    Limits,
+    StateBoard,
+    StopLog,
+    check_cameras,
+    decide,
+    next_tick,
+    warm_up,
+)
 
-from lapa_edge.errors import RuntimeInputError
+from lapa_edge.errors import ConfigError, RuntimeInputError
 from lapa_edge.runtime.safety import Command
 from lapa_edge.runtime.session import Session
 
@@ -46,6 +56,12 @@ def test_a_robot_without_an_image_is_held_where_it_is(tmp_path, board):
     session = Session(write_mixed_bundle(tmp_path / "mixed"), "push left")
     action = decide(session, board, LIMITS, None, 0.05).action
     assert action.tolist() == np.array([0, 0.3, 0.75, 0.1], np.float32).tolist()
+
+
+def test_a_policy_of_two_cameras_is_refused():
+    check_cameras(tiny_spec())
+    with pytest.raises(ConfigError, match=r"cameras: expected one, .* got front, wrist"):
+        check_cameras(msgspec.structs.replace(tiny_spec(), cameras=("front", "wrist")))
 
 
 def test_an_old_image_stops(session, board):

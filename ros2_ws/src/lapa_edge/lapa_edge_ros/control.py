@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lapa_edge.errors import RuntimeInputError
+from lapa_edge.errors import ConfigError, RuntimeInputError
 from lapa_edge.runtime.safety import Command
 from lapa_edge.runtime.session import Session
+from lapa_edge.spec import PolicySpec
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,16 @@ def decide(
     if reason:
         return session.stop(reason, state)
     return session.act(state, now_s)
+
+
+def check_cameras(spec: PolicySpec) -> None:
+    """Raise `ConfigError` for a policy that looks through more than the node's one camera."""
+    if len(spec.cameras) > 1:
+        raise ConfigError(
+            "cameras",
+            f"expected one, since the node reads one image topic, got {', '.join(spec.cameras)}",
+            "train a policy of one camera",
+        )
 
 
 def next_tick(deadline_s: float, now_s: float, period_s: float) -> tuple[float, int]:

@@ -30,7 +30,7 @@ from lapa_edge.errors import ConfigError, LapaError
 from lapa_edge.runtime.policy import Latent
 from lapa_edge.runtime.safety import Command
 from lapa_edge.runtime.session import Session
-from lapa_edge_ros.control import Limits, warm_up
+from lapa_edge_ros.control import Limits, check_cameras, warm_up
 from lapa_edge_ros.image import image_view
 from lapa_edge_ros.loop import Loop
 from lapa_edge_ros.messages import command_message, latent_message
@@ -214,13 +214,7 @@ def _build_session(settings: Settings) -> Session:
     if not settings.model_path:
         raise ConfigError("model_path", "expected a bundle's directory, got nothing")
     bundle = load_bundle(Path(settings.model_path))
-    if len(bundle.spec.cameras) > 1:
-        raise ConfigError(
-            f"bundle {bundle.root}",
-            f"looks through {len(bundle.spec.cameras)} cameras ({', '.join(bundle.spec.cameras)}), "
-            "expected one: this node reads one image topic",
-            "train a policy of one camera",
-        )
+    check_cameras(bundle.spec)
     session = Session(
         bundle,
         settings.instruction,
