@@ -23,8 +23,9 @@ class StageFlags(DatasetFlags):
 
     out: Path = tyro.MISSING
     """Run directory; a run that was stopped goes on from its last checkpoint."""
-    preset: Literal["debug", "tiny", "small"] = "tiny"
-    """Size of the networks: tiny for two CPU cores, small for a GPU, debug for a smoke test."""
+    preset: Literal["debug", "tiny", "small", "base"] = "tiny"
+    """Size of the networks: tiny for two CPU cores, small and base (an agent of at most 30M
+    parameters) for a GPU, debug for a smoke test."""
     steps: int = 600
     """Optimizer steps."""
     batch: int = 48
@@ -52,4 +53,4 @@ class StageFlags(DatasetFlags):
         """The dataset's frames, decoded once into the cache."""
         from lapa_edge.train.frames import open_frames
 
-        return open_frames(dataset, frame, self.cache, self.max_damaged)
+        return open_frames(dataset, frame, self.cache, self.max_damaged, self.camera)
