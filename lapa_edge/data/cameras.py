@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lapa_edge.data.episode import Dataset
 from lapa_edge.data.frame_store import Frames, FrameStore
 from lapa_edge.errors import DataError
 
@@ -57,6 +58,23 @@ class CameraStores(FrameStore):
         names = sorted(self.names, key=self.offset)
         stores: tuple[FrameStore, ...] = (self, *self.others)
         return [np.array([store.offset(n) for n in names], np.int64) for store in stores]
+
+
+def same_clips(dataset: Dataset, seen: Dataset, camera: str) -> Dataset:
+    """The clips of `dataset` as another camera has `seen` them.
+
+    Raises:
+        DataError: it lacks one.
+    """
+    by_name = {episode.name: episode for episode in seen.episodes}
+    for episode in dataset.episodes:
+        if episode.name not in by_name:
+            raise DataError(
+                f"clip {episode.name}",
+                f"camera {camera} has none of this name",
+                "leave the camera out, or the clips that it did not record",
+            )
+    return replace(seen, episodes=tuple(by_name[e.name] for e in dataset.episodes))
 
 
 def join_cameras(stores: Mapping[str, FrameStore]) -> FrameStore:

@@ -80,10 +80,7 @@ class Policy:
             RuntimeInputError: a frame of another dtype or shape, more or fewer cameras, a state
                 of another length or one that is not finite.
         """
-        inputs = {"image": self.preprocess(frame), "text": self._text}
-        if self.spec.policy_state:
-            inputs["state"] = self._state_input(state)
-        answer = self._graph.run(**inputs)
+        answer = self._graph.run(**self.inputs(frame, state))
         context = answer["context"][0].astype(np.float32)
         if self._codebook is None:
             codes, vector = np.zeros(0, np.int32), np.zeros(0, np.float32)
@@ -95,6 +92,17 @@ class Policy:
                 # argmax of NaN is an ordinary code: the session must see that it means nothing.
                 vector = np.full_like(vector, np.nan)
         return Latent(codes, vector, context, seen_at_s)
+
+    def inputs(
+        self, frame: Views, state: NDArray[np.float32] | None = None
+    ) -> dict[str, NDArray[np.generic]]:
+        """What ``policy.onnx`` is run with for this look; arguments as for `look`."""
+        inputs: dict[str, NDArray[np.generic]] = {
+            "image": self.preprocess(frame), "text": self._text
+        }  # fmt: skip
+        if self.spec.policy_state:
+            inputs["state"] = self._state_input(state)
+        return inputs
 
     def preprocess(self, frame: Views) -> NDArray[np.float32]:
         """``u8 [H, W, 3]`` of each camera to ``f32 [1, 3 v, h, w]``.

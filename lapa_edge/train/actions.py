@@ -59,6 +59,10 @@ class ActionsConfig:
     """Augmentation: largest random shift, pixels."""
     light: float = 0.1
     """Augmentation: largest relative change of light."""
+    colour: float = 0.0
+    """Augmentation: largest turn of the hue (a share of a full turn) and change of saturation."""
+    erase: float = 0.0
+    """Augmentation: largest side of a hidden rectangle, as a share of the frame's."""
 
 
 def train_actions(
@@ -80,7 +84,7 @@ def train_actions(
     def loss_function(model: nn.Module, rng: np.random.Generator) -> Losses:
         batch = demos.sample(rng, config.loop.batch, config.drop_last_action)
         frame = frames_to_tensor(store.gather(batch.frame), config.spec.frame, device)
-        frame = augment_views(frame, rng, config.shift, config.light)
+        frame = augment_views(frame, rng, config.shift, config.light, config.colour, config.erase)
         told = None
         if config.spec.policy_state:
             known = torch.from_numpy(rng.random(len(frame)) >= HIDE_STATE)
