@@ -38,7 +38,8 @@ class TimmStem(nn.Module):
         self.name, self.frozen = name, frozen
         self.size = height, width
         self.backbone = _create(name, self.size)
-        self.backbone.requires_grad_(not frozen)
+        _check_takes(self.backbone, name, self.size)
+        self.backbone.train(not frozen).requires_grad_(not frozen)
         self.project = nn.Linear(self.backbone.num_features, d)
         # Frames arrive normalised for our networks: brought over to what the backbone knows.
         frame, theirs = FrameSpec(height=height, width=width), self.backbone.pretrained_cfg
@@ -118,11 +119,19 @@ def _create(name: str, size: tuple[int, int], weights: Path | None = None) -> An
         return create(name, img_size=size, **options)
     except TypeError:  # convolutions take any size, and know no such argument
         return create(name, **options)
-    except (AssertionError, ValueError) as error:
+
+
+def _check_takes(backbone: nn.Module, name: str, size: tuple[int, int]) -> None:
+    """Some models want multiples of a patch or a window, and tell so only when they run."""
+    try:
+        with torch.no_grad():
+            backbone.eval().forward_features(torch.zeros(1, 3, *size))  # type: ignore[operator]
+    except (RuntimeError, AssertionError, ValueError) as error:
         raise ConfigError(
-            "backbone", f"{name} does not take frames of {size[0]} x {size[1]} ({error})",
-            "choose a multiple of its patch, or a convolutional model",
-        ) from error  # fmt: skip
+            "backbone",
+            f"timm's {name} does not take frames of {size[0]} x {size[1]} ({error})",
+            "choose a preset with larger frames, or a convolutional model",
+        ) from error
 
 
 def _timm() -> Any:

@@ -47,7 +47,7 @@ class PolicyConfig:
     """The robot's state that the policy is told; empty tells it none."""
     decoder: Decoder = "parallel"
     """All codes in one pass, or each knowing those before it."""
-    decoder_layers: int = 2
+    decoder_layers: int = 1
     """Causal blocks of the autoregressive decoder."""
     backbone: str = ""
     """``timm:NAME`` in place of our own convolutional stem."""

@@ -55,7 +55,7 @@ PRESETS: dict[str, Preset] = {
             decoder_layers=4,
         ),
         PolicyConfig(
-            height=160, width=160, d=512, heads=8, layers=8, text_dim=128, context_dim=128
+            height=160, width=160, d=512, heads=8, layers=7, text_dim=128, context_dim=128
         ),
         ActionHeadConfig(width=512),
     ),
