@@ -13,8 +13,9 @@ from safetensors.torch import save_file
 from lapa_edge.errors import ConfigError, DataError, LapaError, MissingDependencyError
 from lapa_edge.model import backbone
 from lapa_edge.model.backbone import TimmStem, check_backbone
+from lapa_edge.model.policy import LatentPolicy, PolicyConfig
 
-VIT = "vit_tiny_patch16_224"
+VIT = "test_vit"
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def timm() -> Any:
 
 
 @pytest.mark.parametrize(
-    ("name", "tokens"), [(VIT, 5), ("resnet10t", 1), ("swin_tiny_patch4_window7_224", 1)]
+    ("name", "tokens"), [(VIT, 5), ("test_resnet", 1), ("swin_tiny_patch4_window7_224", 1)]
 )
 def test_any_kind_of_model_gives_tokens_of_the_trunks_width(
     timm: Any, name: str, tokens: int
@@ -39,7 +40,7 @@ def test_any_kind_of_model_gives_tokens_of_the_trunks_width(
 
 def test_a_frozen_backbone_learns_nothing_and_keeps_its_statistics(timm: Any) -> None:
     for frozen in (True, False):
-        stem = TimmStem("resnet10t", 32, 32, d=8, frozen=frozen).train()
+        stem = TimmStem("test_resnet", 32, 32, d=8, frozen=frozen).train()
         before = {name: value.clone() for name, value in stem.state_dict().items()}
         stem(torch.randn(4, 3, 32, 32)).sum().backward()
         assert stem.project.weight.grad is not None
@@ -49,8 +50,18 @@ def test_a_frozen_backbone_learns_nothing_and_keeps_its_statistics(timm: Any) ->
         assert any("running_mean" in name for name in moved) != frozen
 
 
+def test_a_frozen_backbone_stays_so_when_the_trunk_is_trained(timm: Any) -> None:
+    config = PolicyConfig(height=32, width=32, layers=1, d=32, backbone=f"timm:{VIT}")
+    policy = LatentPolicy(config, n=2, k=4).requires_grad_(True)
+    policy.freeze_backbone()
+    policy(torch.randn(2, 3, 32, 32), torch.randn(2, 64))[1].sum().backward()
+    learns = {name.split(".")[1] for name, p in policy.named_parameters() if p.requires_grad}
+    assert "backbone" not in learns
+    assert policy.query.grad is not None
+
+
 def test_frames_reach_the_backbone_as_it_was_trained_on_them(timm: Any) -> None:
-    stem = TimmStem("resnet10t", 32, 32, d=8, frozen=True).eval()
+    stem = TimmStem("test_resnet", 32, 32, d=8, frozen=True).eval()
     pixels = torch.rand(1, 3, 32, 32)
     mean, std = (
         torch.tensor(stem.backbone.pretrained_cfg[x]).view(1, 3, 1, 1) for x in ("mean", "std")
@@ -64,7 +75,7 @@ def test_weights_of_the_published_size_are_fitted_to_the_policys_frames(
     timm: Any, tmp_path: Path
 ) -> None:
     torch.manual_seed(0)
-    published = timm.create_model(VIT)  # 224 pixels, with a classifier
+    published = timm.create_model(VIT)  # 160 pixels, with a classifier
     file = tmp_path / "model.safetensors"
     save_file(published.state_dict(), file)
     stem = TimmStem(VIT, 32, 32, d=8, frozen=True)
