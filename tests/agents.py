@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from bundles import WORDS, tiny_spec
+from msgspec.structs import replace
 
 from lapa_edge.model.action_head import ActionHeadConfig
 from lapa_edge.model.agent import Agent
@@ -15,9 +17,16 @@ from lapa_edge.train.actions import ActionsConfig, build_agent
 from lapa_edge.train.run_directory import RunDirectory
 
 
-def tiny_agent(n: int = 3, seed: int = 0) -> tuple[ActionsConfig, Agent]:
-    """A randomly initialised agent with `n` codes of 4; ``n=0`` is Scratch, without codes."""
-    spec = tiny_spec(n=n, k=4, d=3, context_dim=8, height=32, width=32)
+def tiny_agent(n: int = 3, seed: int = 0, **policy: Any) -> tuple[ActionsConfig, Agent]:
+    """A randomly initialised agent with `n` codes of 4; ``n=0`` is Scratch, without codes.
+
+    `policy` are further fields of its `PolicyConfig`.
+    """
+    spec = replace(
+        tiny_spec(n=n, k=4, d=3, context_dim=8, height=32, width=32),
+        cameras=policy.get("cameras", PolicyConfig.cameras),
+        policy_state="state_names" in policy,
+    )
     config = ActionsConfig(
         spec=spec,
         tokenizer=build_tokenizer([WORDS], max_tokens=spec.text.max_tokens),
@@ -30,6 +39,7 @@ def tiny_agent(n: int = 3, seed: int = 0) -> tuple[ActionsConfig, Agent]:
             layers=1,
             text_dim=spec.text.d,
             context_dim=8,
+            **policy,
         ),
         head=ActionHeadConfig(width=16, blocks=2),
     )

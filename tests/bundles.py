@@ -143,19 +143,26 @@ def head_graph(weights: Weights) -> ModelProto:
 
 
 def policy_graph(rng: np.random.Generator, spec: PolicySpec) -> ModelProto:
-    """``image f32 [1, 3, h, w], text f32 [1, text_dim] -> logits f32 [1, n, k], context``.
+    """``image f32 [1, 3 v, h, w], text f32 [1, text_dim] -> logits f32 [1, n, k], context``.
 
-    A linear map of the image's mean colour and the text; logits are absent without codes.
+    A linear map of the image's mean colours, the text and, where the policy is told it, ``state
+    f32 [1, s + 1]``; logits are absent without codes.
     """
+    inputs = {
+        "image": (TensorProto.FLOAT, [1, 3 * len(spec.cameras), *_size(spec)]),
+        "text": (TensorProto.FLOAT, [1, spec.text.d]),
+    }
+    if spec.policy_state:
+        inputs["state"] = (TensorProto.FLOAT, [1, len(spec.state.names) + 1])
     context = spec.context_dim
     codes = spec.latent.n * spec.latent.k if spec.latent else 0
     weights = {
-        "all.weight": _normal(rng, context + codes, 3 + spec.text.d),
+        "all.weight": _normal(rng, context + codes, sum(shape[1] for _, shape in inputs.values())),
         "all.bias": _normal(rng, context + codes),
     }
     nodes = [
         helper.make_node("ReduceMean", ["image"], ["colour"], axes=[2, 3], keepdims=0),
-        helper.make_node("Concat", ["colour", "text"], ["seen"], axis=1),
+        helper.make_node("Concat", ["colour", *list(inputs)[1:]], ["seen"], axis=1),
         *_dense("all", "seen", "answer", weights),
     ]
     outputs = {"context": [1, context]}
@@ -170,11 +177,11 @@ def policy_graph(rng: np.random.Generator, spec: PolicySpec) -> ModelProto:
         ]
     else:
         nodes.append(helper.make_node("Identity", ["answer"], ["context"]))
-    inputs = {
-        "image": (TensorProto.FLOAT, [1, 3, spec.frame.height, spec.frame.width]),
-        "text": (TensorProto.FLOAT, [1, spec.text.d]),
-    }
     return _model(nodes, inputs, outputs, constants)
+
+
+def _size(spec: PolicySpec) -> tuple[int, int]:
+    return spec.frame.height, spec.frame.width
 
 
 def text_graph(rng: np.random.Generator, spec: PolicySpec, vocabulary_size: int) -> ModelProto:

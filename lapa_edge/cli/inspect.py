@@ -259,4 +259,4 @@ def _video(flags: SourceFlags, codec: LatentCodec) -> tuple[Dataset, FrameStore]
     from lapa_edge.train.frames import open_frames
 
     dataset = flags.read()
-    return dataset, open_frames(dataset, codec.frame, flags.cache, flags.max_damaged)
+    return dataset, open_frames(dataset, codec.frame, flags.cache, flags.max_damaged, flags.camera)

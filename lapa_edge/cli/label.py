@@ -91,7 +91,7 @@ def _write(flags: LabelFlags) -> None:
     run = RunDirectory(flags.run)
     codec = read_codec(run)
     dataset = flags.read()
-    store = open_frames(dataset, codec.frame, flags.cache, flags.max_damaged)
+    store = open_frames(dataset, codec.frame, flags.cache, flags.max_damaged, flags.camera)
     pairs = FramePairs(store, (codec.latent.gap_s,), dataset.fps)
     size = flags.clips_per_part
     if flags.workers == 1 and not flags.ray:

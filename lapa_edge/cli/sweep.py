@@ -37,7 +37,7 @@ class Sweep(DatasetFlags):
     """Processor time per training, seconds of one core."""
     batch: int = 16
     """Samples per step."""
-    preset: Literal["debug", "tiny", "small"] = "tiny"
+    preset: Literal["debug", "tiny", "small", "base"] = "tiny"
     """Size of the network."""
     gap_s: tuple[float, ...] = (0.3, 0.4, 0.5)
     """Times between the two frames of a pair, seconds; judged at the middle one."""

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from lapa_edge.cli.command import run_command
-from lapa_edge.cli.stage_flags import StageFlags
+from lapa_edge.cli.stage_flags import PolicyFlags
 from lapa_edge.cli.sweep import Sweep, sweep
 from lapa_edge.cli.train_latents import Latents, train_latents
 
 
 @dataclass(frozen=True)
-class Policy(StageFlags):
+class Policy(PolicyFlags):
     """Stage 2: learn to predict codes from a frame and an instruction."""
 
     labels: Path = tyro.MISSING
     """What lapa-label wrote for the same data."""
+    state: bool = False
+    """Tell the policy the robot's state, in the clips that have one; hidden at random."""
+    shift: int = 4
+    """Augmentation: largest random shift, pixels; 0 is none."""
+    light: float = 0.1
+    """Augmentation: largest relative change of light; 0 is none."""
 
 
 @dataclass(frozen=True)
-class Actions(StageFlags):
+class Actions(PolicyFlags):
     """Stage 3: ground the latents in a few labelled demos."""
 
     latents: Path | None = None
@@ -77,12 +83,15 @@ def train(flags: Latents | Policy | Actions | Sweep) -> None:
 def _train_policy(flags: Policy) -> None:
     from lapa_edge.data.labels import read_labels
     from lapa_edge.train.policy import policy_config, train_policy
-    from lapa_edge.train.presets import PRESETS
     from lapa_edge.train.run_directory import RunDirectory
 
+    network = flags.network()
     labels = read_labels(flags.labels)
     dataset = flags.read()
-    config = policy_config(dataset, labels, PRESETS[flags.preset].policy, flags.loop())
+    config = policy_config(dataset, labels, network, flags.loop(), with_state=flags.state)
+    config = replace(
+        config, shift=flags.shift, light=flags.light, colour=flags.colour, erase=flags.erase
+    )
     store = flags.frames(dataset, config.frame)
     train_policy(config, dataset, store, labels, RunDirectory(flags.out))
 
@@ -98,7 +107,7 @@ def _train_actions(flags: Actions) -> None:
 
     dataset = flags.read(flags.labelled_share).labelled
     pretrained = None
-    tokenizer, latent, policy = None, None, PRESETS[flags.preset].policy
+    tokenizer, latent, policy = None, None, flags.network()
     if not flags.scratch:
         if flags.policy is None or flags.latents is None:
             raise ConfigError(
@@ -107,7 +116,8 @@ def _train_actions(flags: Actions) -> None:
         stage2, instructed = read_policy(RunDirectory(flags.policy))
         _, latent_model = read_latent_model(RunDirectory(flags.latents))
         pretrained = (instructed, latent_model.quantizer.codebook.detach().cpu().clone())
-        tokenizer, latent, policy = stage2.tokenizer, stage2.latent, stage2.model
+        tokenizer, latent = stage2.tokenizer, stage2.latent
+        policy = flags.as_trained(stage2.model)
     config = actions_config(
         dataset,
         latent=latent,
@@ -119,5 +129,6 @@ def _train_actions(flags: Actions) -> None:
         loop=flags.loop(),
         trunk_rate=flags.trunk_rate,
     )
+    config = replace(config, colour=flags.colour, erase=flags.erase)
     store = flags.frames(dataset, config.spec.frame)
     train_actions(config, pretrained, dataset, store, RunDirectory(flags.out))

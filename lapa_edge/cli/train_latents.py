@@ -20,10 +20,11 @@ class Latents(StageFlags):
     data: Path | None = None  # type: ignore[assignment]  # an import needs none
     """Video: a folder of videos or of frames, LeRobot, RLDS, MCAP or rosbag2, Something-Something,
     or Language Table."""
-    preset: Literal["debug", "tiny", "small", "lapa"] = "tiny"  # type: ignore[assignment]
-    """tiny for two CPU cores, small for a GPU, debug for a smoke test; lapa is the published
-    network (344M parameters) with the published training settings, which override the flags of
-    loss and augmentation: give --learning-rate 1e-4 --batch 64 --steps 100000 as published."""
+    preset: Literal["debug", "tiny", "small", "base", "lapa"] = "tiny"  # type: ignore[assignment]
+    """tiny for two CPU cores, small and base for a GPU, debug for a smoke test; lapa is the
+    published network (344M parameters) with the published training settings, which override the
+    flags of loss and augmentation: give --learning-rate 1e-4 --batch 64 --steps 100000 as
+    published."""
     import_official: Path | None = None
     """A checkpoint of the published code (laq_openx.pt): the run is made of it, nothing is
     trained. --n and --k must be those it was trained with."""

@@ -19,8 +19,9 @@ from lapa_edge.artifact import Bundle
 from lapa_edge.export.observations import Observations
 from lapa_edge.model.action_head import head_input
 from lapa_edge.model.agent import Agent
+from lapa_edge.model.policy import state_input
 from lapa_edge.runtime.head import Head, HeadInput, NativeHead, OnnxHead, has_calibration
-from lapa_edge.runtime.policy import Latent, Policy
+from lapa_edge.runtime.policy import Latent, Policy, Views
 from lapa_edge.spec import PolicySpec
 from lapa_edge.train.actions import ActionsConfig
 from lapa_edge.train.batches import frames_to_tensor
@@ -32,7 +33,7 @@ Float32 = NDArray[np.float32]
 class Answers:
     """One side's answers to the same `m` observations, row by row.
 
-    image ``[m, 3, h, w]``, codes ``[m, n]``, context ``[m, c]``, chunks ``[m, p * a]`` by head;
+    image ``[m, 3 v, h, w]``, codes ``[m, n]``, context ``[m, c]``, chunks ``[m, p * a]`` by head;
     margin ``[m, n]``: best logit less the second best, PyTorch's only.
     """
 
@@ -65,7 +66,7 @@ def ask_agent(config: ActionsConfig, agent: Agent, observations: Observations) -
 class Seen:
     """What an agent on the CPU makes of `m` observations, up to its head.
 
-    image ``[m, 3, h, w]``, logits ``[m, n, k]``, context ``[m, c]``, x ``[m, in]``.
+    image ``[m, 3 v, h, w]``, logits ``[m, n, k]``, context ``[m, c]``, x ``[m, in]``.
     """
 
     image: Tensor
@@ -79,10 +80,11 @@ def look(config: ActionsConfig, agent: Agent, observations: Observations) -> See
     """The head's inputs by the path of training."""
     spec, cpu = config.spec, torch.device("cpu")
     size = spec.frame.height, spec.frame.width
-    frames = np.stack([_native.resize_frame(f, *size) for f in observations.frames])
+    frames = np.stack([_resize_views(f, size) for f in observations.frames])
     image = frames_to_tensor(frames, spec.frame, cpu)
+    told = _states_told(observations) if spec.policy_state else None
     words = np.concatenate([config.tokenizer.encode(text) for text in observations.instructions])
-    logits, latent, context = agent.look(image, torch.from_numpy(words))
+    logits, latent, context = agent.look(image, torch.from_numpy(words), told)
     x = head_input(
         latent,
         context,
@@ -109,7 +111,7 @@ def ask_bundle(spec: PolicySpec, bundle: Bundle, observations: Observations) -> 
     for i, frame in enumerate(observations.frames):
         if observations.instructions[i] != policy.instruction:
             policy.set_instruction(observations.instructions[i])
-        latent = policy.look(frame, seen_at_s=0.0)
+        latent = policy.look(frame, seen_at_s=0.0, state=observations.state_told(i))
         x = head_inputs.fill(
             latent,
             observations.states[i],
@@ -126,6 +128,18 @@ def ask_bundle(spec: PolicySpec, bundle: Bundle, observations: Observations) -> 
         np.stack([latent.context for latent in latents]),
         {name: np.stack(values) for name, values in chunks.items()},
     )
+
+
+def _resize_views(views: Views, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """``u8 [h, w, 3 v]``."""
+    each = [views] if isinstance(views, np.ndarray) else views
+    return np.concatenate([_native.resize_frame(view, *size) for view in each], axis=-1)
+
+
+def _states_told(observations: Observations) -> Tensor:
+    """``[m, s + 1]``, as in training."""
+    known = [observations.state_told(i) is not None for i in range(len(observations))]
+    return state_input(torch.from_numpy(observations.states), torch.tensor(known))
 
 
 def _normalise(x: Float32, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:

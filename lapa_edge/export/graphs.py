@@ -1,12 +1,13 @@
 """Agent to ONNX: three graphs that run without torch, and build under TensorRT as they are.
 
-    policy.onnx        image f32 [1, 3, h, w], text f32 [1, text_dim]
+    policy.onnx        image f32 [1, 3 v, h, w], text f32 [1, text_dim], and where the policy is
+                       told the state: state f32 [1, s + 1], physical, the last 1 where known
                        -> logits f32 [1, n, k] (not for a policy without codes),
                           context f32 [1, context_dim]
     text_encoder.onnx  ids int64 [1, max_tokens] -> text f32 [1, text_dim]
     action_head.onnx   x f32 [1, in] -> chunk f32 [1, p * a]
 
-Shapes are static: a robot has one camera and one body, and static graphs leave TensorRT nothing
+Shapes are static: a robot has its cameras and one body, and static graphs leave TensorRT nothing
 to guess. Precision is what stands in the graph, float32 throughout.
 """
 
@@ -46,16 +47,19 @@ def export_graphs(agent: Agent, spec: PolicySpec) -> dict[str, bytes]:
     # A copy, so that the caller's agent keeps its device and its training mode.
     agent = copy.deepcopy(agent).cpu().float().eval()
     policy = agent.instructed.policy
-    image = torch.zeros(1, 3, spec.frame.height, spec.frame.width)
+    image = torch.zeros(1, 3 * len(spec.cameras), spec.frame.height, spec.frame.width)
     text = torch.zeros(1, spec.text.d)
+    seen = {"image": image, "text": text}
+    if spec.policy_state:
+        seen["state"] = torch.zeros(1, len(spec.state.names) + 1)
     ids = torch.zeros(1, spec.text.max_tokens, dtype=torch.int64)
     x = torch.zeros(1, spec.head_input_dim)
     if spec.latent:
         outputs = ["logits", "context"]
-        policy_graph = export_graph(policy, (image, text), ["image", "text"], outputs)
+        policy_graph = export_graph(policy, tuple(seen.values()), list(seen), outputs)
     else:
         only = _ContextOnly(policy)
-        policy_graph = export_graph(only, (image, text), ["image", "text"], ["context"])
+        policy_graph = export_graph(only, tuple(seen.values()), list(seen), ["context"])
     return {
         POLICY: policy_graph,
         TEXT_ENCODER: export_graph(agent.instructed.text, (ids,), ["ids"], ["text"]),
@@ -93,6 +97,8 @@ def check_fits(agent: Agent, spec: PolicySpec) -> None:
     policy, text = agent.instructed.policy, agent.instructed.text
     found = {
         "frame height and width": (policy.config.height, policy.config.width),
+        "number of cameras": (len(policy.config.cameras),),
+        "policy state": (policy.config.state_dim,),
         "latent n": (policy.n,),
         "context_dim": (policy.config.context_dim,),
         "text max_tokens and d": tuple(text.position.shape[1:]),
@@ -101,6 +107,8 @@ def check_fits(agent: Agent, spec: PolicySpec) -> None:
     }
     wanted: dict[str, tuple[int, ...]] = {
         "frame height and width": (spec.frame.height, spec.frame.width),
+        "number of cameras": (len(spec.cameras),),
+        "policy state": (len(spec.state.names) if spec.policy_state else 0,),
         "latent n": (spec.latent.n if spec.latent else 0,),
         "context_dim": (spec.context_dim,),
         "text max_tokens and d": (spec.text.max_tokens, spec.text.d),
@@ -110,7 +118,7 @@ def check_fits(agent: Agent, spec: PolicySpec) -> None:
     if spec.latent:
         found["codebook"] = tuple(agent.codebook.shape)
         wanted["codebook"] = (spec.latent.k, spec.latent.d)
-        found["latent k"] = (policy.to_logits.out_features,)
+        found["latent k"] = (policy.k,)
         wanted["latent k"] = (spec.latent.k,)
     for name, size in wanted.items():
         if found[name] != size:
@@ -128,8 +136,8 @@ class _ContextOnly(nn.Module):
         super().__init__()
         self.policy = policy
 
-    def forward(self, image: Tensor, text: Tensor) -> Tensor:
-        context: Tensor = self.policy(image, text)[1]
+    def forward(self, image: Tensor, text: Tensor, state: Tensor | None = None) -> Tensor:
+        context: Tensor = self.policy(image, text, state)[1]
         return context
 
 

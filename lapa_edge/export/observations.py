@@ -14,22 +14,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lapa_edge.errors import ConfigError, RuntimeInputError
+from lapa_edge.runtime.policy import Views
 from lapa_edge.spec import PolicySpec
 from lapa_edge.tokenizer import Tokenizer
 
 CAMERA_SIZE = (120, 160)  # of random frames, so that resizing takes part
+UNKNOWN_EVERY = 4
 
 
 @dataclass(frozen=True, eq=False)
 class Observations:
     """`m` moments, in physical units.
 
-    frames: m camera frames, RGB ``u8 [H, W, 3]``, any size each; instructions: m sentences;
+    frames: m times what the cameras see, RGB ``u8 [H, W, 3]``, any size each, of several cameras a
+    tuple in the order of ``spec.cameras``; instructions: m sentences;
     states ``f32 [m, s]``; last_actions ``f32 [m, a]``; latent_ages_s ``f32 [m]``, seconds;
     source: where they came from, in words.
     """
 
-    frames: Sequence[NDArray[np.uint8]]
+    frames: Sequence[Views]
     instructions: Sequence[str]
     states: NDArray[np.float32]
     last_actions: NDArray[np.float32]
@@ -38,6 +41,10 @@ class Observations:
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    def state_told(self, i: int) -> NDArray[np.float32] | None:
+        """What a policy is told of state `i`; at every fourth moment it is not known."""
+        return None if i % UNKNOWN_EVERY == UNKNOWN_EVERY - 1 else self.states[i]
 
 
 def check_observations(observations: Observations, spec: PolicySpec) -> None:
@@ -68,7 +75,7 @@ def random_observations(
     rng = np.random.default_rng(seed)
     words = tokenizer.words or ("go",)
     return Observations(
-        frames=[rng.integers(0, 256, (*CAMERA_SIZE, 3), np.uint8) for _ in range(count)],
+        frames=[_random_views(rng, len(spec.cameras)) for _ in range(count)],
         instructions=[" ".join(rng.choice(words, size=4)) for _ in range(count)],
         states=_random_states(rng, spec, count),
         last_actions=rng.uniform(
@@ -94,7 +101,12 @@ def read_observations(
     # Looked up late: drawing random observations needs no video decoder.
     from lapa_edge.data.dataset import ReadOptions, read_dataset
 
-    dataset = read_dataset(data, ReadOptions(instructions, split="all"))
+    # The one camera of a policy may go by any name in its data.
+    names = spec.cameras if len(spec.cameras) > 1 else ("",)
+    dataset, *others = (
+        read_dataset(data, ReadOptions(instructions, split="all", camera=name)) for name in names
+    )
+    by_name = [{e.name: e for e in other.episodes} for other in others]
     if dataset.robot and dataset.robot.state_names != spec.state.names:
         raise ConfigError(
             f"dataset {data}",
@@ -103,15 +115,17 @@ def read_observations(
             "give the data the run was trained on",
         )
     rng = np.random.default_rng(seed)
-    clips = [e for e in dataset.episodes if e.steps is not None] or list(dataset.episodes)
+    whole = [e for e in dataset.episodes if all(e.name in other for other in by_name)]
+    clips = [e for e in whole if e.steps is not None] or whole
     clips = [clips[i] for i in _spread(len(clips), min(len(clips), -(-count // 4)))]
     states, last_actions = _random_states(rng, spec, count), _stops(spec, count)
-    frames: list[NDArray[np.uint8]] = []
+    frames: list[Views] = []
     words: list[str] = []
     for number, clip in enumerate(clips):
         share = (number + 1) * count // len(clips) - number * count // len(clips)
         wanted = set(_spread(clip.frame_count, min(share, clip.frame_count)))
-        for index, frame in enumerate(clip.video.read()):
+        videos = [clip.video, *(other[clip.name].video for other in by_name)]
+        for index, views in enumerate(zip(*(video.read() for video in videos), strict=False)):
             if index not in wanted:
                 continue
             if clip.steps is not None:
@@ -120,7 +134,7 @@ def read_observations(
                 states[len(frames)] = clip.steps.state[step]
                 if step:
                     last_actions[len(frames)] = clip.steps.action[step - 1]
-            frames.append(frame)
+            frames.append(views[0] if len(views) == 1 else views)
             words.append(clip.instruction)
             if index >= max(wanted):
                 break
@@ -138,6 +152,11 @@ def read_observations(
 def _spread(length: int, count: int) -> list[int]:
     """`count` indices below `length`, evenly spread."""
     return [int((i + 0.5) * length / count) for i in range(count)]
+
+
+def _random_views(rng: np.random.Generator, cameras: int) -> Views:
+    views = [rng.integers(0, 256, (*CAMERA_SIZE, 3), np.uint8) for _ in range(cameras)]
+    return views[0] if cameras == 1 else tuple(views)
 
 
 def _random_states(rng: np.random.Generator, spec: PolicySpec, count: int) -> NDArray[np.float32]:

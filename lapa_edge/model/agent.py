@@ -20,9 +20,14 @@ class InstructedPolicy(nn.Module):
         self.text = TextEncoder(vocabulary_size, max_tokens, config.text_dim)
         self.policy = LatentPolicy(config, n, k)
 
-    def forward(self, frame: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Code logits ``[b, n, k]`` and context of frames ``[b, 3, h, w]`` and token ids."""
-        logits, context = self.policy(frame, self.text(ids))
+    def forward(
+        self, frame: Tensor, ids: Tensor, state: Tensor | None = None, codes: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Code logits ``[b, n, k]`` and context of frames ``[b, 3 v, h, w]`` and token ids.
+
+        `state` and `codes` are as for `LatentPolicy`.
+        """
+        logits, context = self.policy(frame, self.text(ids), state, codes)
         return logits, context
 
 
@@ -48,9 +53,11 @@ class Agent(nn.Module):
         self.head = ActionHead(head_input_dim, head_output_dim, head)
         self.register_buffer("codebook", codebook)
 
-    def look(self, frame: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def look(
+        self, frame: Tensor, ids: Tensor, state: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Logits ``[b, n, k]``, latent ``[b, n * d]`` of the best codes, and context."""
-        logits, context = self.instructed(frame, ids)
+        logits, context = self.instructed(frame, ids, state)
         return logits, self.codebook[logits.argmax(-1)].flatten(1), context
 
     def forward(self, x: Tensor) -> Tensor:

@@ -39,7 +39,10 @@ class PatchStem(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head attention of `x` over `memory` (over itself where none is given)."""
+    """Multi-head attention of `x` over `memory` (over itself where none is given).
+
+    `mask` ``[t, memory t]`` is added to the scores before the softmax.
+    """
 
     def __init__(self, d: int, heads: int) -> None:
         super().__init__()
@@ -48,14 +51,14 @@ class Attention(nn.Module):
         self.key_value = nn.Linear(d, 2 * d, bias=False)
         self.out = nn.Linear(d, d)
 
-    def forward(self, x: Tensor, memory: Tensor) -> Tensor:
+    def forward(self, x: Tensor, memory: Tensor, mask: Tensor | None = None) -> Tensor:
         b, t, d = x.shape
         q = self.query(x).view(b, t, self.heads, -1).transpose(1, 2)  # [b, heads, t, d / heads]
         k, v = (
             part.view(b, memory.shape[1], self.heads, -1).transpose(1, 2)
             for part in self.key_value(memory).chunk(2, dim=-1)
         )
-        mixed = F.scaled_dot_product_attention(q, k, v)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return self.out(mixed.transpose(1, 2).reshape(b, t, d))
 
 
@@ -70,9 +73,11 @@ class Block(nn.Module):
             nn.LayerNorm(d), nn.Linear(d, expansion * d), nn.GELU(), nn.Linear(expansion * d, d)
         )
 
-    def forward(self, x: Tensor, memory: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, memory: Tensor | None = None, mask: Tensor | None = None
+    ) -> Tensor:
         normed = self.norm(x)
-        x = x + self.attention(normed, normed if memory is None else memory)
+        x = x + self.attention(normed, normed if memory is None else memory, mask)
         return x + self.feed_forward(x)
 
 

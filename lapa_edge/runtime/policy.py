@@ -1,11 +1,13 @@
-"""The slow half on the robot: camera frame and instruction to a latent action.
+"""The slow half on the robot: camera frames and instruction to a latent action.
 
-Frame ``u8 [H, W, 3]`` -> native preprocessing -> ``policy.onnx`` -> codes -> latent and context.
+Frames ``u8 [H, W, 3]`` -> native preprocessing -> ``policy.onnx`` -> codes -> latent and context.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
@@ -18,6 +20,9 @@ from lapa_edge.artifact import Bundle
 from lapa_edge.errors import BundleError, RuntimeInputError
 from lapa_edge.runtime.onnx_graph import OnnxGraph
 from lapa_edge.tokenizer import Tokenizer
+
+Views: TypeAlias = NDArray[np.uint8] | Sequence[NDArray[np.uint8]]
+"""What is looked at: one camera's frame, or one of each camera in the order of the spec."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +54,7 @@ class Policy:
         self._text_graph = OnnxGraph(bundle.path("text_encoder.onnx"))
         self._tokenizer = _read_tokenizer(bundle)
         self._codebook = _read_codebook(bundle)
-        self._preprocessor: _native.Preprocessor | None = None
-        self._camera_shape: tuple[int, ...] = ()
+        self._preprocessors: dict[str, tuple[tuple[int, ...], _native.Preprocessor]] = {}
         self.set_instruction(instruction)
 
     def set_instruction(self, instruction: str) -> list[str]:
@@ -60,18 +64,23 @@ class Policy:
         self.instruction = instruction
         return self._tokenizer.unknown_words(instruction)
 
-    def look(self, frame: NDArray[np.uint8], seen_at_s: float) -> Latent:
-        """The latent action for a camera frame.
+    def look(
+        self, frame: Views, seen_at_s: float, state: NDArray[np.float32] | None = None
+    ) -> Latent:
+        """The latent action for what the cameras see.
 
         Args:
-            frame: RGB ``u8 [H, W, 3]`` as the camera gives it, any size.
+            frame: RGB ``u8 [H, W, 3]`` as the camera gives it, any size; of several cameras a
+                sequence of them, in the order of ``spec.cameras``.
             seen_at_s: when it was taken, on the clock that `Session.act` is called with.
+            state: measured then, ``f32 [s]``, or None where it is not known; it counts for a
+                policy that is told the state (``spec.policy_state``).
 
         Raises:
-            RuntimeInputError: a frame of another dtype or shape.
+            RuntimeInputError: a frame of another dtype or shape, more or fewer cameras, a state
+                of another length or one that is not finite.
         """
-        image = self.preprocess(frame)
-        answer = self._graph.run(image=image, text=self._text)
+        answer = self._graph.run(**self.inputs(frame, state))
         context = answer["context"][0].astype(np.float32)
         if self._codebook is None:
             codes, vector = np.zeros(0, np.int32), np.zeros(0, np.float32)
@@ -84,21 +93,66 @@ class Policy:
                 vector = np.full_like(vector, np.nan)
         return Latent(codes, vector, context, seen_at_s)
 
-    def preprocess(self, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """``u8 [H, W, 3] -> f32 [1, 3, h, w]``, resized and normalised by the native kernel."""
+    def inputs(
+        self, frame: Views, state: NDArray[np.float32] | None = None
+    ) -> dict[str, NDArray[np.generic]]:
+        """What ``policy.onnx`` is run with for this look; arguments as for `look`."""
+        inputs: dict[str, NDArray[np.generic]] = {
+            "image": self.preprocess(frame), "text": self._text
+        }  # fmt: skip
+        if self.spec.policy_state:
+            inputs["state"] = self._state_input(state)
+        return inputs
+
+    def preprocess(self, frame: Views) -> NDArray[np.float32]:
+        """``u8 [H, W, 3]`` of each camera to ``f32 [1, 3 v, h, w]``.
+
+        Resized and normalised by the native kernel.
+        """
+        cameras = self.spec.cameras
+        views = [frame] if isinstance(frame, np.ndarray) else list(frame)
+        if len(views) != len(cameras):
+            raise RuntimeInputError(
+                "camera frames",
+                f"expected {len(cameras)} ({', '.join(cameras)}), got {len(views)}",
+                "give one frame of each camera, in this order",
+            )
+        planes = [self._planes(name, view) for name, view in zip(cameras, views, strict=True)]
+        return (planes[0] if len(planes) == 1 else np.concatenate(planes))[None]
+
+    def _planes(self, camera: str, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
         spec = self.spec.frame
+        shape, preprocessor = self._preprocessors.get(camera, ((), None))
         try:
-            if self._preprocessor is not None and np.shape(frame) == self._camera_shape:
-                return self._preprocessor.run(frame)[None]
+            if preprocessor is not None and np.shape(frame) == shape:
+                return preprocessor.run(frame)
             planes = _native.preprocess_frame(frame, spec.height, spec.width, spec.mean, spec.std)
         except (ValueError, TypeError) as error:
-            raise RuntimeInputError("camera frame", str(error)) from error
-        # The next one is likely to be of the same camera.
-        self._preprocessor = _native.Preprocessor(
+            which = f" of {camera}" if len(self.spec.cameras) > 1 else ""
+            raise RuntimeInputError(f"camera frame{which}", str(error)) from error
+        # The next one is likely to be of the same size.
+        preprocessor = _native.Preprocessor(
             frame.shape[0], frame.shape[1], spec.height, spec.width, spec.mean, spec.std
         )
-        self._camera_shape = frame.shape
-        return planes[None]
+        self._preprocessors[camera] = frame.shape, preprocessor
+        return planes
+
+    def _state_input(self, state: NDArray[np.float32] | None) -> NDArray[np.float32]:
+        """``[1, s + 1]``: the state and, last, 1 for known; all 0 where it is not."""
+        names = self.spec.state.names
+        told = np.zeros((1, len(names) + 1), np.float32)
+        if state is None:
+            return told
+        if np.shape(state) != (len(names),):
+            raise RuntimeInputError(
+                "state", f"expected [{len(names)}] ({', '.join(names)}), got {np.shape(state)}"
+            )
+        told[0, :-1], told[0, -1] = state, 1
+        if not np.isfinite(told).all():
+            raise RuntimeInputError(
+                "state", "expected finite numbers, got NaN or infinity", "leave out what is unknown"
+            )
+        return told
 
 
 def _read_codebook(bundle: Bundle) -> NDArray[np.float32] | None:

@@ -130,18 +130,17 @@ def build_parts(
     text_graph = OnnxGraph(bundle.path("text_encoder.onnx"))
     native, onnx = NativeHead(bundle), OnnxHead(bundle)
     session = Session.of(spec, policy, build_head(bundle))
-    frame = rng.integers(0, 256, (*camera_size, 3), np.uint8)
+    frame = [rng.integers(0, 256, (*camera_size, 3), np.uint8) for _ in spec.cameras]
     state = np.array(spec.state.mean, np.float32)
-    image = policy.preprocess(frame)
+    seen = policy.inputs(frame)
     ids = np.ones((1, spec.text.max_tokens), np.int64)
-    text = text_graph.run(ids=ids)["text"]
     x = rng.standard_normal(spec.head_input_dim).astype(np.float32)
-    session.accept(session.look(frame, 0.0))
+    session.accept(session.look(frame, 0.0, state))
     return {
         "preprocess": lambda: policy.preprocess(frame),
         "text_encoder": lambda: text_graph.run(ids=ids),
-        "policy": lambda: policy_graph.run(image=image, text=text),
-        "look": lambda: session.look(frame, 0.0),
+        "policy": lambda: policy_graph.run(**seen),
+        "look": lambda: session.look(frame, 0.0, state),
         "head_native": lambda: native.forward(x),
         "head_onnx": lambda: onnx.forward(x),
         # The clock of this session stands still, so its one latent stays fresh.

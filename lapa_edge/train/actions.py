@@ -15,20 +15,24 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from msgspec.structs import replace as replace_fields
 from torch import Tensor, nn
 
 from lapa_edge.data.episode import Dataset
 from lapa_edge.data.frame_store import FrameStore
+from lapa_edge.errors import ConfigError
 from lapa_edge.model.action_head import ActionHeadConfig, head_input
 from lapa_edge.model.agent import Agent, InstructedPolicy, no_codebook
-from lapa_edge.model.policy import PolicyConfig
+from lapa_edge.model.policy import PolicyConfig, state_input
 from lapa_edge.spec import FrameSpec, LatentSpec, PolicySpec, TextSpec, TimingSpec, check_spec
 from lapa_edge.tokenizer import Tokenizer, build_tokenizer
-from lapa_edge.train.batches import augment, frames_to_tensor
+from lapa_edge.train.batches import augment_views, frames_to_tensor
 from lapa_edge.train.demos import DemoMoments, spec_from_demos
 from lapa_edge.train.device import pick_device
 from lapa_edge.train.loop import LoopConfig, Losses, train, unwrap
 from lapa_edge.train.run_directory import RunDirectory, load_weights
+
+HIDE_STATE = 0.1  # share of looks: a robot's first may come before it has told its state
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,10 @@ class ActionsConfig:
     """Augmentation: largest random shift, pixels."""
     light: float = 0.1
     """Augmentation: largest relative change of light."""
+    colour: float = 0.0
+    """Augmentation: largest turn of the hue (a share of a full turn) and change of saturation."""
+    erase: float = 0.0
+    """Augmentation: largest side of a hidden rectangle, as a share of the frame's."""
 
 
 def train_actions(
@@ -75,9 +83,14 @@ def train_actions(
 
     def loss_function(model: nn.Module, rng: np.random.Generator) -> Losses:
         batch = demos.sample(rng, config.loop.batch, config.drop_last_action)
-        frame = frames_to_tensor(store.all[batch.frame], config.spec.frame, device)
-        (frame,) = augment([frame], rng, config.shift, config.light)
-        _, latent, context = unwrap(model).look(frame, torch.from_numpy(batch.ids).to(device))
+        frame = frames_to_tensor(store.gather(batch.frame), config.spec.frame, device)
+        frame = augment_views(frame, rng, config.shift, config.light, config.colour, config.erase)
+        told = None
+        if config.spec.policy_state:
+            known = torch.from_numpy(rng.random(len(frame)) >= HIDE_STATE)
+            told = state_input(torch.from_numpy(batch.seen_with), known).to(device)
+        ids = torch.from_numpy(batch.ids).to(device)
+        _, latent, context = unwrap(model).look(frame, ids, told)
         x = head_input(
             latent.repeat_interleave(config.moments, 0),
             context.repeat_interleave(config.moments, 0),
@@ -89,7 +102,10 @@ def train_actions(
 
     def build() -> nn.Module:
         agent = build_agent(config, pretrained).to(device)
+        if pretrained is None:
+            agent.instructed.policy.load_backbone()
         agent.instructed.requires_grad_(pretrained is None or config.trunk_rate > 0)
+        agent.instructed.policy.freeze_backbone()
         return agent
 
     scales = [("instructed.", config.trunk_rate if pretrained else 1.0)]
@@ -130,6 +146,14 @@ def actions_config(
         context_dim=policy.context_dim,
         chunk=chunk,
     )
+    if policy.state_names not in ((), spec.state.names):
+        raise ConfigError(
+            "demos",
+            f"expected states {', '.join(policy.state_names)}, which the policy is told, "
+            f"got {', '.join(spec.state.names)}",
+            "give demos of the robot the policy was trained with",
+        )
+    spec = replace_fields(spec, cameras=policy.cameras, policy_state=bool(policy.state_names))
     check_spec(spec)
     return ActionsConfig(
         spec=spec, tokenizer=words, policy=policy, head=head, loop=loop, trunk_rate=trunk_rate
@@ -145,6 +169,8 @@ def build_agent(config: ActionsConfig, pretrained: tuple[InstructedPolicy, Tenso
         n, k = (latent.n, latent.k) if latent else (0, 1)
         instructed = InstructedPolicy(config.policy, n, k, words.vocabulary_size, words.max_tokens)
         codebook = torch.zeros(latent.k, latent.d) if latent else no_codebook()
+        if config.policy.state_names:
+            instructed.policy.set_state_scale(config.spec.state.mean, config.spec.state.std)
     spec = config.spec
     return Agent(instructed, codebook, spec.head_input_dim, spec.head_output_dim, config.head)
 

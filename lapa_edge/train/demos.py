@@ -20,6 +20,7 @@ from lapa_edge.spec import (
     TimingSpec,
 )
 from lapa_edge.tokenizer import Tokenizer
+from lapa_edge.train.policy_state import newest_step
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Moments:
     last: NDArray[np.float32]  # [b * m, a]
     age: NDArray[np.float32]  # [b * m], share of max_latent_age_s
     chunk: NDArray[np.float32]  # [b * m, p * a]
+    seen_with: NDArray[np.float32]  # [b, s], the newest state at the look, not normalised
 
 
 class DemoMoments:
@@ -54,7 +56,7 @@ class DemoMoments:
         # Per look: frame in the store, first step it may serve, one past the last, episode.
         looks: list[tuple[int, int, int, int]] = []
         taken: list[float] = []
-        stamps, states, actions, lasts, ids = [], [], [], [], []
+        stamps, states, actions, lasts, ids, seen_with = [], [], [], [], [], []
         steps_before = 0
         # A clip that could not be decoded was named when its frames were read.
         episodes = [episode for episode in dataset.episodes if episode.name in store.spans]
@@ -65,7 +67,10 @@ class DemoMoments:
             begin = np.searchsorted(time_s, taken_s - 1e-6)
             end = np.searchsorted(time_s, taken_s + spec.timing.max_latent_age_s + 1e-6)
             offset = store.offset(episode.name)
-            for i in np.flatnonzero(end > begin):
+            served = np.flatnonzero(end > begin)
+            newest = newest_step(episode.steps, taken_s[served])
+            seen_with.append(episode.steps.state[np.maximum(newest, 0)])
+            for i in served:
                 first, last = steps_before + begin[i], steps_before + end[i]
                 looks.append((offset + int(i), int(first), int(last), number))
                 taken.append(float(taken_s[i]))
@@ -86,6 +91,7 @@ class DemoMoments:
         self._time_s = np.concatenate(stamps)
         self._state, self._chunk = np.concatenate(states), np.concatenate(actions)
         self._last, self._ids = np.concatenate(lasts), np.stack(ids)
+        self._seen_with = np.concatenate(seen_with)
 
     def sample(self, rng: np.random.Generator, b: int, drop_last: float) -> Moments:
         """`b` random looks, `moments` steps each; a share `drop_last` of last actions is hidden."""
@@ -102,6 +108,7 @@ class DemoMoments:
             last=np.where(shown, self._last[flat], 0).astype(np.float32),
             age=(age_s.ravel() / self.spec.timing.max_latent_age_s).astype(np.float32),
             chunk=self._chunk[flat],
+            seen_with=self._seen_with[look],
         )
 
 

@@ -20,6 +20,7 @@ def open_frames(
     frame: FrameSpec,
     cache: Path,
     max_damaged: float = MAX_DAMAGED,
+    camera: str = "",
 ) -> FrameStore:
     """Decode and resize every clip, or open the cache where that was done before.
 
@@ -30,13 +31,14 @@ def open_frames(
         frame: the size to store.
         cache: a folder for the stores of all datasets.
         max_damaged: share of the clips, 0 to 1, that may fail in decoding.
+        camera: which one the clips are of, where there are several: each has a store of its own.
 
     Raises:
         DataError: more clips are damaged, or the disk is too full.
     """
     root = dataset.root.resolve()
     # Other clips of the same folder (a split, the labelled ones) get a store of their own.
-    clips = "\n".join([str(root), *(episode.name for episode in dataset.episodes)])
+    clips = "\n".join([str(root), *(e.name for e in dataset.episodes), *filter(None, [camera])])
     key = hashlib.sha256(clips.encode()).hexdigest()[:8]
     directory = cache.expanduser() / f"{root.name}-{key}-{frame.height}x{frame.width}"
     with progress_bar() as bar:

@@ -1,7 +1,8 @@
 """Stage 2, ``lapa-train policy``: frames, instructions and their codes in, a latent policy out.
 
 Behaviour cloning in the latent action space: cross-entropy on the codes of stage 1 (LAPA,
-section 3.2). No robot is involved yet.
+section 3.2). No robot is involved yet, unless the policy is told its state: where a clip has
+steps it is, and hidden at random, so that the policy does well with the video alone.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from torch.nn import functional as F
 from lapa_edge.data.episode import Dataset
 from lapa_edge.data.frame_store import FrameStore
 from lapa_edge.data.labels import Labels
-from lapa_edge.errors import DataError
+from lapa_edge.errors import ConfigError, DataError
 from lapa_edge.model.agent import InstructedPolicy
-from lapa_edge.model.policy import PolicyConfig
-from lapa_edge.spec import FrameSpec, LatentSpec
+from lapa_edge.model.policy import PolicyConfig, state_input
+from lapa_edge.spec import FrameSpec, LatentSpec, StateSpec
 from lapa_edge.tokenizer import Tokenizer, build_tokenizer
-from lapa_edge.train.batches import augment, frames_to_tensor
+from lapa_edge.train.batches import augment_views, frames_to_tensor
 from lapa_edge.train.device import pick_device
 from lapa_edge.train.loop import LoopConfig, Losses, train
+from lapa_edge.train.policy_state import measure_state, states_at
 from lapa_edge.train.run_directory import RunDirectory, load_weights
 
 
@@ -46,6 +48,21 @@ class PolicyTrainingConfig:
     """Augmentation: largest random shift, pixels."""
     light: float = 0.1
     """Augmentation: largest relative change of light."""
+    colour: float = 0.0
+    """Augmentation: largest turn of the hue (a share of a full turn) and change of saturation."""
+    erase: float = 0.0
+    """Augmentation: largest side of a hidden rectangle, as a share of the frame's."""
+    state: StateSpec | None = None
+    """The robot's state that the policy is told, with its normalisation."""
+    hide_state: float = 0.5
+    """Share of samples whose state, though known, is hidden."""
+
+    def __post_init__(self) -> None:
+        names = self.state.names if self.state else ()
+        if names != self.model.state_names:
+            raise ConfigError(
+                "policy state", f"expected {list(self.model.state_names)}, got {list(names)}"
+            )
 
     @property
     def frame(self) -> FrameSpec:
@@ -63,15 +80,23 @@ def train_policy(
     """Train on every labelled frame; the finished weights are in `run`."""
     device = pick_device()
     frame_index, ids = _samples(config.tokenizer, dataset, store, labels)
+    states = states_at(dataset, labels, config.state) if config.state else None
     flat = labels.latents.reshape(len(labels.frame), -1)
     latents = (flat - flat.mean(0)) / flat.std(0).clip(1e-6)  # [m, n * d]
 
     def loss_function(model: nn.Module, rng: np.random.Generator) -> Losses:
         chosen = rng.integers(len(frame_index), size=config.loop.batch)
-        frame = frames_to_tensor(store.all[frame_index[chosen]], config.frame, device)
-        (frame,) = augment([frame], rng, config.shift, config.light)
+        frame = frames_to_tensor(store.gather(frame_index[chosen]), config.frame, device)
+        frame = augment_views(frame, rng, config.shift, config.light, config.colour, config.erase)
         codes = torch.from_numpy(labels.codes[chosen].astype(np.int64)).to(device)
-        logits, context = model(frame, torch.from_numpy(ids[chosen]).to(device))
+        words = torch.from_numpy(ids[chosen]).to(device)
+        told = None
+        if states is not None:
+            known = states.known[chosen] & (rng.random(len(chosen)) >= config.hide_state)
+            told = state_input(torch.from_numpy(states.state[chosen]), torch.from_numpy(known)).to(
+                device
+            )
+        logits, context = model(frame, words, told, codes)
         on_codes = F.cross_entropy(logits.flatten(0, 1), codes.flatten())
         on_latents = F.smooth_l1_loss(context, torch.from_numpy(latents[chosen]).to(device))
         return on_codes + config.latent_weight * on_latents, {
@@ -81,7 +106,7 @@ def train_policy(
 
     model = train(
         "train policy",
-        lambda: build_policy(config).to(device),
+        lambda: build_policy(config, fresh=True).to(device),
         loss_function,
         config.loop,
         run,
@@ -93,20 +118,40 @@ def train_policy(
 
 
 def policy_config(
-    dataset: Dataset, labels: Labels, model: PolicyConfig, loop: LoopConfig
+    dataset: Dataset,
+    labels: Labels,
+    model: PolicyConfig,
+    loop: LoopConfig,
+    *,
+    with_state: bool = False,
 ) -> PolicyTrainingConfig:
-    """Stage 2 settings for this video: its words, and a context as wide as the latent space."""
-    model = replace(model, context_dim=labels.latent.n * labels.latent.d)
+    """Stage 2 settings for this video: its words, and a context as wide as the latent space.
+
+    `with_state` tells the policy the state of the clips that have one.
+    """
+    state = measure_state(dataset) if with_state else None
+    model = replace(
+        model,
+        context_dim=labels.latent.n * labels.latent.d,
+        state_names=state.names if state else (),
+    )
     words = build_tokenizer(episode.instruction for episode in dataset.episodes)
-    return PolicyTrainingConfig(latent=labels.latent, tokenizer=words, model=model, loop=loop)
+    return PolicyTrainingConfig(
+        latent=labels.latent, tokenizer=words, model=model, loop=loop, state=state
+    )
 
 
-def build_policy(config: PolicyTrainingConfig) -> InstructedPolicy:
-    """The untrained network of `config`."""
+def build_policy(config: PolicyTrainingConfig, fresh: bool = False) -> InstructedPolicy:
+    """The network of `config`, untrained; `fresh` reads the weights of its backbone, if any."""
     words = config.tokenizer
-    return InstructedPolicy(
+    built = InstructedPolicy(
         config.model, config.latent.n, config.latent.k, words.vocabulary_size, words.max_tokens
     )
+    if config.state:
+        built.policy.set_state_scale(config.state.mean, config.state.std)
+    if fresh:
+        built.policy.load_backbone()
+    return built
 
 
 def read_policy(run: RunDirectory) -> tuple[PolicyTrainingConfig, InstructedPolicy]:

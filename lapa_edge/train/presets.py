@@ -13,7 +13,7 @@ from lapa_edge.model.published_quantizer import PublishedQuantizerConfig
 from lapa_edge.train.latents import LatentsConfig
 from lapa_edge.train.loop import LoopConfig
 
-PresetName = Literal["debug", "tiny", "small"]
+PresetName = Literal["debug", "tiny", "small", "base"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,17 @@ PRESETS: dict[str, Preset] = {
         ),
         PolicyConfig(
             height=128, width=128, d=384, heads=6, layers=8, text_dim=128, context_dim=128
+        ),
+        ActionHeadConfig(width=512),
+    ),
+    # The largest that is meant for a robot: an agent of at most 30M parameters.
+    "base": Preset(
+        LatentActionConfig(
+            height=160, width=160, d=448, heads=7, spatial_layers=2, temporal_layers=4,
+            decoder_layers=4,
+        ),
+        PolicyConfig(
+            height=160, width=160, d=512, heads=8, layers=7, text_dim=128, context_dim=128
         ),
         ActionHeadConfig(width=512),
     ),

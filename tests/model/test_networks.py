@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from lapa_edge.model.action_head import ActionHead, ActionHeadConfig
+from lapa_edge.model.agent import Agent, InstructedPolicy
 from lapa_edge.model.blocks import PatchStem, count_parameters
 from lapa_edge.model.latent_action import LatentActionConfig, LatentActionModel
-from lapa_edge.model.policy import LatentPolicy, PolicyConfig
+from lapa_edge.model.policy import Decoder, LatentPolicy, PolicyConfig
 from lapa_edge.model.text import TextEncoder
 from lapa_edge.train.presets import PRESETS
 
@@ -97,11 +98,16 @@ def test_a_head_without_gates_keeps_the_names_of_older_weights() -> None:
     assert list(names) == [f"{layer}.{part}" for layer in layers for part in ("weight", "bias")]
 
 
-def test_tiny_is_at_most_three_million_parameters() -> None:
-    tiny = PRESETS["tiny"]
-    assert count_parameters(LatentActionModel(tiny.latents)) <= 3_000_000
-    assert count_parameters(LatentPolicy(tiny.policy, n=4, k=8)) <= 3_000_000
-
-
-def test_small_is_at_most_twenty_five_million_parameters() -> None:
-    assert count_parameters(LatentActionModel(PRESETS["small"].latents)) <= 25_000_000
+@pytest.mark.parametrize(
+    ("preset", "most"),
+    [("tiny", 3_000_000), ("small", 25_000_000), ("base", 30_000_000)],
+)
+@pytest.mark.parametrize("decoder", ["parallel", "autoregressive"])
+def test_presets_keep_to_their_size(preset: str, most: int, decoder: Decoder) -> None:
+    latents, policy, head = (getattr(PRESETS[preset], x) for x in ("latents", "policy", "head"))
+    policy = replace(policy, decoder=decoder, context_dim=4 * 32)
+    # The widest robot that is likely: 14 joints, a chunk of 16, 2,000 words, 64 codes.
+    instructed = InstructedPolicy(policy, n=4, k=64, vocabulary_size=2000, max_tokens=24)
+    agent = Agent(instructed, torch.zeros(64, 32), 2 * 128 + 2 * 14 + 2, 16 * 14, head)
+    assert count_parameters(agent) <= most
+    assert count_parameters(LatentActionModel(latents)) <= most

@@ -4,10 +4,11 @@ import msgspec
 import numpy as np
 import pytest
 from bundles import tiny_files, tiny_spec, write_tiny_bundle
+from msgspec.structs import replace
 from onnx import load_from_string, numpy_helper
 from safetensors.numpy import load, save
 
-from lapa_edge.artifact import extend_bundle
+from lapa_edge.artifact import extend_bundle, write_bundle
 from lapa_edge.errors import BundleError, RuntimeInputError
 from lapa_edge.runtime import reference
 from lapa_edge.runtime.policy import Policy
@@ -139,3 +140,62 @@ def test_a_graph_for_another_image_size_is_refused_on_the_first_look(bundle):
     policy = Policy(extend_bundle(bundle, {"policy.onnx": other}), "push")
     with pytest.raises(RuntimeInputError, match=r"image: expected float32 \[1, 3, 32, 16\]"):
         policy.look(FRAME, 0.0)
+
+
+def write_seeing_bundle(root, **fields):
+    """A tiny bundle whose spec has other `fields`."""
+    spec = replace(tiny_spec(), **fields)
+    return write_bundle(root, spec, tiny_files(spec), {})
+
+
+def test_every_camera_counts_and_keeps_its_place(tmp_path):
+    cameras = ("front", "wrist")
+    policy = Policy(write_seeing_bundle(tmp_path / "tiny", cameras=cameras), "push")
+    wrist = np.random.default_rng(1).integers(0, 256, (9, 12, 3), np.uint8)
+    image = policy.preprocess([FRAME, wrist])
+    assert image.shape == (1, 6, 16, 16)
+    alone = Policy(write_tiny_bundle(tmp_path / "alone"), "push")
+    for _ in range(2):  # the second time by preprocessors made for each camera's size
+        assert (policy.preprocess((FRAME, wrist)) == image).all()
+    assert (image[:, :3] == alone.preprocess(FRAME)).all()
+    assert (image[:, 3:] == alone.preprocess(wrist)).all()
+    before = policy.look([FRAME, wrist], 0.0).context.tolist()
+    assert policy.look([wrist, FRAME], 0.0).context.tolist() != before
+
+
+@pytest.mark.parametrize("frames", [FRAME, [FRAME], [FRAME] * 3, []])
+def test_more_or_fewer_cameras_than_the_policy_has_are_refused(tmp_path, frames):
+    policy = Policy(write_seeing_bundle(tmp_path / "tiny", cameras=("front", "wrist")), "push")
+    got = 1 if isinstance(frames, np.ndarray) else len(frames)
+    with pytest.raises(RuntimeInputError, match=rf"expected 2 \(front, wrist\), got {got}"):
+        policy.look(frames, 0.0)
+
+
+def test_the_camera_whose_frame_is_wrong_is_named(tmp_path):
+    policy = Policy(write_seeing_bundle(tmp_path / "tiny", cameras=("front", "wrist")), "push")
+    with pytest.raises(RuntimeInputError, match=r"camera frame of wrist: .*got float32"):
+        policy.look([FRAME, FRAME.astype(np.float32)], 0.0)
+
+
+def test_the_state_counts_for_a_policy_that_is_told_it_and_for_no_other(tmp_path):
+    told = Policy(write_seeing_bundle(tmp_path / "told", policy_state=True), "push")
+    state = np.array([0.1, 0.2, 0.3], np.float32)
+    assert told.inputs(FRAME, state)["state"].tolist() == [[*state.tolist(), 1.0]]
+    assert told.inputs(FRAME)["state"].tolist() == [[0.0] * 4]
+    contexts = [told.look(FRAME, 0.0, x).context.tolist() for x in (state, -state, None)]
+    assert contexts[0] != contexts[1] != contexts[2]
+    deaf = Policy(write_tiny_bundle(tmp_path / "deaf"), "push")
+    assert (deaf.look(FRAME, 0.0, state).context == deaf.look(FRAME, 0.0).context).all()
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        (np.zeros(2, np.float32), r"expected \[3\] \(joint_0, joint_1, joint_2\), got \(2,\)"),
+        (np.array([0, np.nan, 0], np.float32), "state: expected finite numbers"),
+    ],
+)
+def test_a_state_of_another_kind_is_refused(tmp_path, state, message):
+    policy = Policy(write_seeing_bundle(tmp_path / "tiny", policy_state=True), "push")
+    with pytest.raises(RuntimeInputError, match=message):
+        policy.look(FRAME, 0.0, state)
