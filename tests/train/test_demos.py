@@ -13,7 +13,8 @@ from lapa_edge.data.episode import Dataset
 from lapa_edge.errors import DataError
 from lapa_edge.spec import FrameSpec, TextSpec, TimingSpec
 from lapa_edge.tokenizer import build_tokenizer
-from lapa_edge.train.demos import DemoMoments, spec_from_demos
+from lapa_edge.train.demo_spec import spec_from_demos
+from lapa_edge.train.demos import DemoMoments
 from lapa_edge.train.frames import open_frames
 
 MAX_AGE_S = 0.3
