@@ -308,6 +308,12 @@ def _refuse(name: str, expected: str, got: str, fix: str = "") -> NoReturn:
 
 
 def _build(bundle: Bundle, options: LoopOptions, rate_hz: float) -> _native.ControlLoop:
+    if bundle.spec.action.decoding != "direct":
+        raise ConfigError(
+            "control loop",
+            f'it drives heads of "direct" decoding, got "{bundle.spec.action.decoding}"',
+            "drive this bundle with Session.act, or train with --decoding direct",
+        )
     check_precision(bundle, options.precision)
     weights, calibration = read_head(bundle)
     check_head(bundle, weights)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import ConfigError
-from lapa_edge.runtime.head import NativeHead, OnnxHead
+from lapa_edge.runtime.head import build_head
 from lapa_edge.runtime.onnx_graph import OnnxGraph
 from lapa_edge.runtime.session import Session
 
@@ -127,13 +127,13 @@ def build_parts(
     session = Session(bundle, INSTRUCTION, threads=threads)
     policy_graph = OnnxGraph(bundle.path("policy.onnx"), threads)
     text_graph = OnnxGraph(bundle.path("text_encoder.onnx"))
-    native, onnx = NativeHead(bundle), OnnxHead(bundle)
+    native, onnx = build_head(bundle), build_head(bundle, "onnx")
     frame = rng.integers(0, 256, (*camera_size, 3), np.uint8)
     state = np.array(spec.state.mean, np.float32)
     image = session.policy.preprocess(frame)
     ids = np.ones((1, spec.text.max_tokens), np.int64)
     text = text_graph.run(ids=ids)["text"]
-    x = rng.standard_normal(spec.head_input_dim).astype(np.float32)
+    x = rng.standard_normal(spec.head_told_dim).astype(np.float32)
     session.accept(session.look(frame, 0.0))
     return {
         "preprocess": lambda: session.policy.preprocess(frame),

@@ -118,7 +118,9 @@ def test_malformed_robot_is_refused(robot: RobotSpec, change: dict[str, object])
 
 def test_an_absolute_action_needs_the_state_it_is_a_target_of(robot: RobotSpec) -> None:
     kinds: tuple[ActionKind, ...] = ("absolute", "delta", "gripper")
-    with pytest.raises(DataError, match=r"robot action dx: it is absolute, but the states are x, y"):
+    with pytest.raises(
+        DataError, match=r"robot action dx: it is absolute, but the states are x, y"
+    ):
         replace(robot, action_kinds=kinds)
     fitting = replace(robot, action_kinds=kinds, action_names=("x", "dy", "gripper"))
     assert fitting.kinds == kinds
