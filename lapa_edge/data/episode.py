@@ -176,7 +176,7 @@ class RobotSpec:
     @property
     def kinds(self) -> tuple[ActionKind, ...]:
         """What each action is, one entry per action."""
-        return self.action_kinds or ("delta",) * len(self.action_names)
+        return self.action_kinds or tuple("delta" for _ in self.action_names)
 
 
 @dataclass(frozen=True, eq=False)

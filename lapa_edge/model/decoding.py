@@ -36,7 +36,7 @@ class ActionBins(nn.Module):
 
     def index(self, chunk: Tensor) -> Tensor:
         """The bins ``int64 [b, p, a]`` of normalised chunks ``[b, p * a]``."""
-        by_action = chunk.unflatten(1, (-1, len(self.edges))).movedim(-1, 0).contiguous()
+        by_action = chunk.view(len(chunk), -1, len(self.edges)).movedim(-1, 0).contiguous()
         edges = self.edges.view(len(self.edges), 1, -1).expand(-1, len(chunk), -1).contiguous()
         return torch.searchsorted(edges, by_action, right=True).movedim(0, -1)
 
@@ -47,7 +47,7 @@ class ActionBins(nn.Module):
         """
         a, bins = self.means.shape
         there = torch.arange(bins, device=output.device) < self.count[:, None]  # [a, bins]
-        return output.unflatten(1, (-1, a, bins)).masked_fill(~there, -torch.inf)
+        return output.view(len(output), -1, a, bins).masked_fill(~there, -torch.inf)
 
     def chunk(self, logits: Tensor) -> Tensor:
         """The likeliest chunk ``[b, p * a]`` of logits ``[b, p, a, bins]``."""

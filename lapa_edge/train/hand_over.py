@@ -12,7 +12,7 @@ from lapa_edge.evaluate.motion_quality import HandOver, hand_over_jump
 from lapa_edge.model.action_head import head_input
 from lapa_edge.model.agent import Agent
 from lapa_edge.model.decoding import decode_chunk
-from lapa_edge.spec import PolicySpec
+from lapa_edge.spec import HeadPart, PolicySpec
 from lapa_edge.tokenizer import Tokenizer
 from lapa_edge.train.batches import frames_to_tensor
 from lapa_edge.train.demo_spec import normalise, resting_actions, steps_of
@@ -69,20 +69,14 @@ def _one(
     longest_s = spec.timing.max_latent_age_s
     age = (time_s - frames[which] / demo.fps) / longest_s
     index = since[driven] / (longest_s * spec.action.control_hz)
-    told = {
+    told: dict[HeadPart, NDArray[np.float32]] = {
         "state": normalise(steps.state[driven], spec.state.mean, spec.state.std),
         "last_action": normalise(last, spec.action.mean, spec.action.std),
         "latent_age": age.astype(np.float32),
         "chunk_index": index.astype(np.float32),
     }
-    x = head_input(
-        spec,
-        {  # type: ignore[arg-type]
-            "latent": latent[which],
-            "context": context[which],
-            **{name: torch.from_numpy(values).to(device) for name, values in told.items()},
-        },
-    )
+    parts = {name: torch.from_numpy(values).to(device) for name, values in told.items()}
+    x = head_input(spec, {"latent": latent[which], "context": context[which], **parts})
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(len(frames), spec.chunk_dim, generator=generator).to(device)[which]
     chunk = decode_chunk(spec.action, agent, x, agent.bins, noise).cpu().numpy()
