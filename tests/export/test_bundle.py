@@ -63,7 +63,7 @@ def test_every_decoding_exports_agrees_and_drives_a_session(tmp_path, decoding):
             other.head.output.bias += 0.01
         else:
             other.bins.means += 0.01
-    with pytest.raises(BundleError, match="native_head_max_abs is 0.01"):
+    with pytest.raises(BundleError, match=r"native_head_max_abs is 0\.01"):
         check_parity(config, other, bundle, observations)
 
 

@@ -56,7 +56,7 @@ def test_absent_bins_learn_nothing_and_are_never_chosen():
     table = filled(np.stack([np.repeat([0.0, 1.0], 20), np.arange(40.0)], axis=1))
     spec = spec_of("bins", bins=4)
     output = torch.zeros(3, 16, requires_grad=True)
-    wanted = torch.tensor([[0.0, 5, 1, 9]]).repeat(3, 1)
+    wanted = torch.tensor([[0.0, 15, 1, 9]]).repeat(3, 1)
     loss, metrics = chunk_loss(spec.action, lambda _: output, output, wanted, table)
     loss.backward()
     assert output.grad.view(3, 2, 2, 4)[:, :, 0, 2:].abs().max() == 0
