@@ -164,8 +164,13 @@ class PolicySpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     @property
     def head_input_dim(self) -> int:
-        """Length of the action head's input vector."""
+        """Length of the input vector of the action head's network."""
         return sum(part.stop - part.start for part in self.head_slices().values())
+
+    @property
+    def head_told_dim(self) -> int:
+        """Length of what a tick tells the action head: `head_inputs`, without a flow's own."""
+        return self.head_slices()[self.head_inputs[-1]].stop
 
     @property
     def chunk_dim(self) -> int:
@@ -174,7 +179,7 @@ class PolicySpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     @property
     def head_output_dim(self) -> int:
-        """Length of the action head's output vector: ``p * a``, for bins ``p * a * bins``."""
+        """Length of the output of the head's network: ``p * a``, for bins ``p * a * bins``."""
         return self.chunk_dim * (self.action.bins if self.action.decoding == "bins" else 1)
 
 

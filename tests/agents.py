@@ -12,12 +12,16 @@ from msgspec.structs import replace
 from lapa_edge.model.action_head import ActionHeadConfig
 from lapa_edge.model.agent import Agent
 from lapa_edge.model.policy import PolicyConfig
+from lapa_edge.spec import HEAD_PARTS, Decoding
 from lapa_edge.tokenizer import build_tokenizer
+from lapa_edge.train.action_bins import fill_bins
 from lapa_edge.train.actions import ActionsConfig, build_agent
 from lapa_edge.train.run_directory import RunDirectory
 
 
-def tiny_agent(n: int = 3, seed: int = 0, **policy: Any) -> tuple[ActionsConfig, Agent]:
+def tiny_agent(
+    n: int = 3, seed: int = 0, decoding: Decoding = "direct", **policy: Any
+) -> tuple[ActionsConfig, Agent]:
     """A randomly initialised agent with `n` codes of 4; ``n=0`` is Scratch, without codes.
 
     `policy` are further fields of its `PolicyConfig`.
@@ -27,6 +31,10 @@ def tiny_agent(n: int = 3, seed: int = 0, **policy: Any) -> tuple[ActionsConfig,
         cameras=policy.get("cameras", PolicyConfig.cameras),
         policy_state="state_names" in policy,
     )
+    if decoding != "direct":
+        steps, bins = (3, 0) if decoding == "flow" else (0, 5)
+        action = replace(spec.action, decoding=decoding, flow_steps=steps, bins=bins)
+        spec = replace(spec, action=action, head_inputs=HEAD_PARTS)
     config = ActionsConfig(
         spec=spec,
         tokenizer=build_tokenizer([WORDS], max_tokens=spec.text.max_tokens),
@@ -48,6 +56,8 @@ def tiny_agent(n: int = 3, seed: int = 0, **policy: Any) -> tuple[ActionsConfig,
         agent = build_agent(config, None)
         if n:
             agent.codebook.normal_()
+        if agent.bins is not None:
+            fill_bins(agent.bins, spec.action, torch.randn(200, len(spec.action.names)).numpy())
         # Biases and norms start at 0 and 1, where a graph that dropped them would still agree.
         for parameter in agent.parameters():
             parameter.data += 0.1 * torch.randn_like(parameter)

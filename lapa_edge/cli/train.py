@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -12,6 +12,13 @@ from lapa_edge.cli.command import run_command
 from lapa_edge.cli.stage_flags import PolicyFlags
 from lapa_edge.cli.sweep import Sweep, sweep
 from lapa_edge.cli.train_latents import Latents, train_latents
+from lapa_edge.spec import HEAD_PARTS, HeadPart
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from lapa_edge.data.episode import Dataset
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,15 @@ class Actions(PolicyFlags):
     """Oldest latent the head must cope with, seconds; past it the robot stops."""
     trunk_rate: float = 0.0
     """Learning rate of the pretrained trunk, as a share of the head's; 0 freezes it."""
+    decoding: Literal["direct", "bins", "flow"] = "direct"
+    """Chunks by regression (L1), the paper's 256 equal-frequency bins, or flow matching in four
+    steps. The native control loop drives direct heads; `Session` drives all."""
+    head_inputs: tuple[HeadPart, ...] = HEAD_PARTS
+    """What the head is told, in this order; latent, context and state are always among it."""
+    latent_input: Literal["quantized", "continuous", "both"] = "both"
+    """The latent as the codes' vectors, as predicted before quantization, or both."""
+    code_weight: float = 0.0
+    """Weight of still predicting the demos' codes while the trunk is fine-tuned."""
 
 
 Stage = (
@@ -128,7 +144,23 @@ def _train_actions(flags: Actions) -> None:
         chunk=flags.chunk,
         loop=flags.loop(),
         trunk_rate=flags.trunk_rate,
+        head_inputs=flags.head_inputs,
+        latent_input=flags.latent_input,
+        decoding=flags.decoding,
+        code_weight=flags.code_weight,
     )
     config = replace(config, colour=flags.colour, erase=flags.erase)
     store = flags.frames(dataset, config.spec.frame)
-    train_actions(config, pretrained, dataset, store, RunDirectory(flags.out))
+    codes = _codes(flags, dataset) if flags.code_weight else None
+    train_actions(config, pretrained, dataset, store, RunDirectory(flags.out), codes)
+
+
+def _codes(flags: Actions, demos: Dataset) -> dict[str, NDArray[np.int64]]:
+    """The demos' codes by the stage-1 run, which `actions_config` has seen to be given."""
+    from lapa_edge.train.codec import read_codec
+    from lapa_edge.train.frame_codes import frame_codes
+    from lapa_edge.train.run_directory import RunDirectory
+
+    assert flags.latents is not None
+    codec = read_codec(RunDirectory(flags.latents))
+    return frame_codes(codec, flags.frames(demos, codec.frame), demos.fps)

@@ -15,6 +15,7 @@ from lapa_edge.data.episode import Dataset, is_labelled
 from lapa_edge.data.folders.frames import is_frame_folder, read_frame_folder
 from lapa_edge.data.folders.instructions import attach_instructions, read_instructions
 from lapa_edge.data.folders.something import is_something, read_something
+from lapa_edge.data.folders.steps import ROBOT_NAME, read_robot
 from lapa_edge.data.folders.videos import read_folder
 from lapa_edge.data.language_table import is_language_table, read_language_table
 from lapa_edge.data.lerobot.reader import is_lerobot, read_lerobot
@@ -174,7 +175,27 @@ def _name_anew(dataset: Dataset, options: ReadOptions) -> Dataset:
 
 
 def _name_and_label_anew(dataset: Dataset, options: ReadOptions) -> Dataset:
-    return _keep_labelled_share(_name_anew(dataset, options), options.labelled_share)
+    named = _describe_anew(_name_anew(dataset, options))
+    return _keep_labelled_share(named, options.labelled_share)
+
+
+def _describe_anew(dataset: Dataset) -> Dataset:
+    """Take the robot from a ``robot.json`` beside the data, which may say more than the data do.
+
+    Neither LeRobot nor RLDS tells a displacement from a position, nor an action's true limits.
+    """
+    path = dataset.root / ROBOT_NAME
+    if dataset.robot is None or not path.is_file():
+        return dataset
+    told, found = read_robot(path), dataset.robot
+    for what in ("state_names", "action_names"):
+        if getattr(told, what) != getattr(found, what):
+            raise DataError(
+                f"robot {path}",
+                f"{what}: expected {', '.join(getattr(found, what))} as in the data, "
+                f"got {', '.join(getattr(told, what))}",
+            )
+    return replace(dataset, robot=told)
 
 
 def _keep_labelled_share(dataset: Dataset, share: float) -> Dataset:

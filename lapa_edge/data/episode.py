@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from lapa_edge.data.source import FrameSource
 from lapa_edge.errors import ConfigError, DataError
+from lapa_edge.spec import ActionKind
 
 # How far steps may run past the last frame before clip and steps cannot belong together.
 MAX_OVERHANG_S = 1.0
@@ -121,7 +122,12 @@ class Episode:
 
 @dataclass(frozen=True)
 class RobotSpec:
-    """The robot that the steps were recorded on; low and high bound each action in its unit."""
+    """The robot that the steps were recorded on; low and high bound each action in its unit.
+
+    ``action_kinds`` says what each action is, all "delta" where empty: see `spec.ActionKind`. An
+    "absolute" one is a target of the state of the same name. ``action_stop`` is the action that
+    makes the robot stand still; where empty, it is chosen by kind.
+    """
 
     control_hz: float
     state_names: tuple[str, ...]
@@ -129,6 +135,8 @@ class RobotSpec:
     action_low: tuple[float, ...]
     action_high: tuple[float, ...]
     action_units: tuple[str, ...]
+    action_kinds: tuple[ActionKind, ...] = ()
+    action_stop: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.control_hz) and self.control_hz > 0):
@@ -140,13 +148,35 @@ class RobotSpec:
                     f"robot {name}",
                     f"expected {a} entries, one per action, got {len(getattr(self, name))}",
                 )
-        for action, low, high in zip(
-            self.action_names, self.action_low, self.action_high, strict=True
-        ):
+        for name in ("action_kinds", "action_stop"):
+            if len(getattr(self, name)) not in (0, a):
+                raise DataError(
+                    f"robot {name}",
+                    f"expected {a} entries, one per action, or none, "
+                    f"got {len(getattr(self, name))}",
+                )
+        for i, action in enumerate(self.action_names):
+            low, high = self.action_low[i], self.action_high[i]
             if not (math.isfinite(low) and math.isfinite(high) and low < high):
                 raise DataError(
                     f"robot action {action}", f"expected finite low < high, got {low} and {high}"
                 )
+            if self.action_stop and not low <= self.action_stop[i] <= high:
+                raise DataError(
+                    f"robot action {action}",
+                    f"expected action_stop within {low:g} to {high:g}, got {self.action_stop[i]:g}",
+                )
+            if self.kinds[i] == "absolute" and action not in self.state_names:
+                raise DataError(
+                    f"robot action {action}",
+                    f"it is absolute, but the states are {', '.join(self.state_names)}",
+                    "record the state of the same name: stopping, the robot holds it",
+                )
+
+    @property
+    def kinds(self) -> tuple[ActionKind, ...]:
+        """What each action is, one entry per action."""
+        return self.action_kinds or tuple("delta" for _ in self.action_names)
 
 
 @dataclass(frozen=True, eq=False)

@@ -101,7 +101,8 @@ def check_finite(agent: Agent) -> None:
 def native_weights(agent: Agent, calibration: Calibration) -> bytes:
     """``weights.safetensors``: ``action_head.*`` for the kernels and, with a plan, ``codebook``.
 
-    ``action_head.calibration.*`` holds `calibration`, by layer.
+    ``action_head.calibration.*`` holds `calibration`, by layer; ``action_bins.*`` the bins of a
+    head that has any.
     """
     tensors = {
         f"action_head.{name}": tensor.detach().cpu().float().contiguous()
@@ -109,6 +110,9 @@ def native_weights(agent: Agent, calibration: Calibration) -> bytes:
     }
     for layer, largest in calibration.items():
         tensors[f"action_head.calibration.{layer}"] = torch.from_numpy(largest)
+    if agent.bins is not None:
+        tensors["action_bins.means"] = agent.bins.means.detach().cpu().float().contiguous()
+        tensors["action_bins.count"] = agent.bins.count.detach().cpu().contiguous()
     if agent.instructed.policy.n:
         tensors["codebook"] = agent.codebook.detach().cpu().float().contiguous()
     data: bytes = save(tensors)

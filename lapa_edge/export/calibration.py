@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from lapa_edge.export.answers import look
 from lapa_edge.export.observations import Observations, check_observations
 from lapa_edge.model.agent import Agent
+from lapa_edge.model.decoding import decode_chunk
 from lapa_edge.spec import PolicySpec
 from lapa_edge.train.actions import ActionsConfig
 
@@ -36,23 +37,28 @@ def calibrate_head(config: ActionsConfig, agent: Agent, observations: Observatio
     check_observations(observations, config.spec)
     agent = copy.deepcopy(agent).cpu().float().eval()
     x = look(config, agent, observations).x
-    stopped, at = x.clone(), config.spec.head_slices()["last_action"]
+    stopped, at = x.clone(), config.spec.head_slices()
     action = config.spec.action
-    stopped[:, at] = (torch.tensor(action.stop) - torch.tensor(action.mean)) / torch.tensor(
-        action.std
-    )
+    if "last_action" in at:
+        stop = (torch.tensor(action.stop) - torch.tensor(action.mean)) / torch.tensor(action.std)
+        stopped[:, at["last_action"]] = stop
     largest: dict[str, Tensor] = {}
 
     def watch(layer: str, module: nn.Module) -> None:
         def note(_: nn.Module, inputs: tuple[Tensor]) -> None:
-            largest[layer] = HEADROOM * inputs[0].abs().amax(dim=0)
+            seen = HEADROOM * inputs[0].abs().amax(dim=0)
+            largest[layer] = torch.maximum(largest.get(layer, seen), seen)  # a flow asks again
 
         module.register_forward_pre_hook(note)
 
     for layer, module in agent.head.named_modules():
         if isinstance(module, nn.Linear):
             watch(layer, module)
-    agent.head(torch.cat([x, stopped]))
+    told = torch.cat([x, stopped])
+    noise = torch.randn(
+        len(told), config.spec.chunk_dim, generator=torch.Generator().manual_seed(0)
+    )
+    decode_chunk(action, agent.head, told, agent.bins, noise)
     largest["input"] = torch.maximum(largest["input"], _known_ranges(config.spec, agent.codebook))
     return {layer: _fill(values).numpy() for layer, values in largest.items()}
 
@@ -62,7 +68,9 @@ def _known_ranges(spec: PolicySpec, codebook: Tensor) -> Tensor:
     ranges, at = torch.zeros(spec.head_input_dim), spec.head_slices()
     if spec.latent:
         ranges[at["latent"]] = codebook.abs().amax(dim=0).repeat(spec.latent.n)
-    ranges[at["latent_age"]] = 1.0
+    for name in ("latent_age", "chunk_index", "flow_time"):
+        if name in at:
+            ranges[at[name]] = 1.0
     return ranges
 
 

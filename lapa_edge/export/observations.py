@@ -46,6 +46,11 @@ class Observations:
         """What a policy is told of state `i`; at every fourth moment it is not known."""
         return None if i % UNKNOWN_EVERY == UNKNOWN_EVERY - 1 else self.states[i]
 
+    def ticks(self, control_hz: float) -> NDArray[np.int64]:
+        """``int64 [m]``: chunk indices that go with the ages, every other latent half as long."""
+        share = np.where(np.arange(len(self)) % 2, 0.5, 1.0)
+        return np.floor(share * self.latent_ages_s * control_hz).astype(np.int64)
+
 
 def check_observations(observations: Observations, spec: PolicySpec) -> None:
     """Raise `RuntimeInputError` for observations that are none, ragged, or not finite."""

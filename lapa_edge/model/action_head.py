@@ -1,4 +1,4 @@
-"""Stage 3: newest latent, context, robot state, last action and latent age to a chunk of actions.
+"""Stage 3: newest latent, context, state, last action and the latent's age to a chunk of actions.
 
 The fast half of the two rates. Small enough for 1 kHz on one core; its weights travel as
 safetensors so that the native kernel runs them without any framework.
@@ -6,11 +6,14 @@ safetensors so that the native kernel runs them without any framework.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from lapa_edge.spec import HeadPart, PolicySpec
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,9 @@ class GatedBlock(nn.Module):
 
 
 class ActionHead(nn.Module):
-    """``[b, in] -> [b, p * a]`` in normalised units; the input's order is `PolicySpec.head_slices`.
+    """``[b, in] -> [b, out]`` in normalised units; the input's order is `PolicySpec.head_slices`.
+
+    The output is a chunk ``p * a``, or what `model.decoding` makes one of.
 
     ReLU and no normalisation layer, on purpose: every operation is a product, a sum or a maximum,
     which the native kernels can repeat bit for bit on any instruction set.
@@ -75,12 +80,13 @@ class ActionHead(nn.Module):
         return self.output(h)
 
 
-def head_input(
-    latent: Tensor, context: Tensor, state: Tensor, last_action: Tensor, latent_age: Tensor
-) -> Tensor:
-    """The head's input ``[b, in]`` in the order of `PolicySpec.head_slices`.
+def head_input(spec: PolicySpec, parts: Mapping[HeadPart, Tensor]) -> Tensor:
+    """What the head is told, ``[b, in]``, in the order of `PolicySpec.head_slices`.
 
-    `latent_age` ``[b]`` is a share of ``TimingSpec.max_latent_age_s``; state and last action are
-    normalised.
+    Args:
+        spec: says which parts.
+        parts: at least those, ``[b, ...]``: state and last action normalised; ``latent_age``
+            ``[b]`` a share of ``max_latent_age_s``, ``chunk_index`` ``[b]`` a share of
+            ``max_latent_age_s * control_hz``.
     """
-    return torch.cat([latent, context, state, last_action, latent_age[:, None]], dim=1)
+    return torch.cat([parts[name][:, None].flatten(1) for name in spec.head_inputs], dim=1)

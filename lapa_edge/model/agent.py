@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lapa_edge.model.action_head import ActionHead, ActionHeadConfig
+from lapa_edge.model.decoding import ActionBins
 from lapa_edge.model.policy import LatentPolicy, PolicyConfig
 from lapa_edge.model.text import TextEncoder
 
@@ -35,7 +36,7 @@ class Agent(nn.Module):
     """Instructed policy and action head: what stage 3 trains and the bundle carries.
 
     The codes of `codebook` ``[k, d]`` stay what stage 1 made them. Choosing a code passes no
-    gradient; the context does.
+    gradient; the context does. `bins` are those of a head that chooses from bins.
     """
 
     codebook: Tensor
@@ -47,9 +48,11 @@ class Agent(nn.Module):
         head_input_dim: int,
         head_output_dim: int,
         head: ActionHeadConfig,
+        bins: ActionBins | None = None,
     ) -> None:
         super().__init__()
         self.instructed = instructed
+        self.bins = bins
         self.head = ActionHead(head_input_dim, head_output_dim, head)
         self.register_buffer("codebook", codebook)
 
@@ -61,9 +64,9 @@ class Agent(nn.Module):
         return logits, self.codebook[logits.argmax(-1)].flatten(1), context
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalised action chunk ``[b, p * a]`` of head inputs ``[b, in]``."""
-        chunk: Tensor = self.head(x)
-        return chunk
+        """The output ``[b, out]`` of the head's network for inputs ``[b, in]``."""
+        output: Tensor = self.head(x)
+        return output
 
 
 def no_codebook() -> Tensor:

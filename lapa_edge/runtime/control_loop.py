@@ -235,6 +235,12 @@ _REASONS: dict[str, str | None] = {
 
 
 def _build(bundle: Bundle, options: LoopOptions, rate_hz: float) -> _native.ControlLoop:
+    if bundle.spec.action.decoding != "direct":
+        raise ConfigError(
+            "control loop",
+            f'it drives heads of "direct" decoding, got "{bundle.spec.action.decoding}"',
+            "drive this bundle with Session.act, or train with --decoding direct",
+        )
     check_precision(bundle, options.precision)
     weights, calibration = read_head(bundle)
     check_head(bundle, weights)

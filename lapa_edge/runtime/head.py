@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lapa_edge import _native
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import BundleError, ConfigError
+from lapa_edge.runtime.decoding import BinTable, Head, decode_head
 from lapa_edge.runtime.onnx_graph import OnnxGraph
 from lapa_edge.runtime.policy import Latent, read_weights
 from lapa_edge.spec import PolicySpec
@@ -19,15 +20,8 @@ HeadBackend = Literal["native", "onnx"]
 HeadPrecision = Literal["f32", "bf16", "int8"]
 
 
-class Head(Protocol):
-    """One forward pass of the action head, in normalised units."""
-
-    def forward(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """``f32 [in] -> f32 [p * a]``."""
-
-
 class NativeHead:
-    """The C++ kernel, fed from ``weights.safetensors``.
+    """The head's network as the C++ kernel, fed from ``weights.safetensors``.
 
     Args:
         bundle: verified.
@@ -46,20 +40,20 @@ class NativeHead:
         self._step = head.bind(self._x, self._chunk).step
 
     def forward(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """``f32 [in] -> f32 [p * a]``, the same array at every call; one thread at a time."""
+        """``f32 [in] -> f32 [out]``, the same array at every call; one thread at a time."""
         self._x[:] = x
         self._step()
         return self._chunk
 
 
 class OnnxHead:
-    """``action_head.onnx`` through ONNX Runtime."""
+    """The head's network as ``action_head.onnx``, through ONNX Runtime."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._graph = OnnxGraph(bundle.path("action_head.onnx"))
 
     def forward(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """``f32 [in] -> f32 [p * a]``."""
+        """``f32 [in] -> f32 [out]``."""
         return self._graph.run(x=x[None])["chunk"][0].astype(np.float32)
 
 
@@ -122,14 +116,29 @@ def _below(arrays: dict[str, NDArray[np.float32]], start: str) -> dict[str, NDAr
 
 
 def build_head(
-    bundle: Bundle, backend: HeadBackend = "native", precision: HeadPrecision = "f32"
+    bundle: Bundle,
+    backend: HeadBackend = "native",
+    precision: HeadPrecision = "f32",
+    seed: int | None = None,
 ) -> Head:
-    """The head of a bundle on the named backend; `precision` is for the native one alone.
+    """The head of a bundle on the named backend: its input to a chunk, whatever its decoding.
+
+    Args:
+        bundle: verified.
+        backend: what runs its network.
+        precision: of the weights; for the native backend alone.
+        seed: see `decode_head`.
 
     Raises:
         BundleError: its weights are damaged or another robot's, or the precision does not fit it.
         ConfigError: another precision than "f32" for ONNX Runtime.
     """
+    return decode_head(
+        _build_network(bundle, backend, precision), bundle.spec, read_bins(bundle), seed
+    )
+
+
+def _build_network(bundle: Bundle, backend: HeadBackend, precision: HeadPrecision) -> Head:
     if backend == "native":
         check_precision(bundle, precision)
         return NativeHead(bundle, precision)
@@ -137,6 +146,28 @@ def build_head(
         problem = f'expected "f32" for ONNX Runtime, got "{precision}"'
         raise ConfigError("head precision", problem, "choose the native backend")
     return OnnxHead(bundle)
+
+
+def read_bins(bundle: Bundle) -> BinTable | None:
+    """The table of a head of bins, None for other heads.
+
+    Raises:
+        BundleError: it is missing, of another size, or holds what is no action.
+    """
+    action = bundle.spec.action
+    if action.decoding != "bins":
+        return None
+    arrays = _below(read_weights(bundle), "action_bins.")
+    means, count = arrays.get("means"), arrays.get("count")
+    a = len(action.names)
+    if means is None or count is None or means.shape != (a, action.bins) or count.shape != (a,):
+        got = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items()) or "none"
+        problem = f"expected means [{a}, {action.bins}] and count [{a}], got {got}"
+    elif not np.isfinite(means).all() or count.min() < 1 or count.max() > action.bins:
+        problem = f"expected finite means and 1 to {action.bins} bins, got other values"
+    else:
+        return BinTable(means.astype(np.float32), count.astype(np.int32))
+    raise BundleError(f"bundle {bundle.root}", f"action_bins: {problem}", "export it again")
 
 
 class HeadInput:

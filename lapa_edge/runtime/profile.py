@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import ConfigError
-from lapa_edge.runtime.head import NativeHead, OnnxHead, build_head
+from lapa_edge.runtime.head import build_head
 from lapa_edge.runtime.onnx_graph import OnnxGraph
 from lapa_edge.runtime.policy import Policy
 from lapa_edge.runtime.session import Session
@@ -128,13 +128,13 @@ def build_parts(
     policy = Policy(bundle, INSTRUCTION, threads)
     policy_graph = OnnxGraph(bundle.path("policy.onnx"), threads)
     text_graph = OnnxGraph(bundle.path("text_encoder.onnx"))
-    native, onnx = NativeHead(bundle), OnnxHead(bundle)
-    session = Session.of(spec, policy, build_head(bundle))
+    native, onnx = build_head(bundle), build_head(bundle, "onnx")
+    session = Session.of(spec, policy, native)
     frame = [rng.integers(0, 256, (*camera_size, 3), np.uint8) for _ in spec.cameras]
     state = np.array(spec.state.mean, np.float32)
     seen = policy.inputs(frame)
     ids = np.ones((1, spec.text.max_tokens), np.int64)
-    x = rng.standard_normal(spec.head_input_dim).astype(np.float32)
+    x = rng.standard_normal(spec.head_told_dim).astype(np.float32)
     session.accept(session.look(frame, 0.0, state))
     return {
         "preprocess": lambda: policy.preprocess(frame),

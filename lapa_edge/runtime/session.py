@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import RuntimeInputError
-from lapa_edge.runtime.head import Head, HeadBackend, HeadInput, HeadPrecision, build_head
+from lapa_edge.runtime.decoding import Head
+from lapa_edge.runtime.head import HeadBackend, HeadInput, HeadPrecision, build_head
 from lapa_edge.runtime.policy import Latent, Policy
 from lapa_edge.runtime.safety import Command, SafetyGate
 from lapa_edge.spec import PolicySpec

@@ -5,34 +5,59 @@ unless told otherwise: with a handful of demos it only has to lose. Every
 sample is a moment of a demo seen through a policy that looked a random while ago, so that a late
 policy degrades instead of jerking (delay in training: TIC-VLA, HiRT).
 
+Which latent the head is told: `quantized` are the codebook's vectors of the codes that the policy
+chose; `continuous` is its context, which stage 2 teaches to be the latent before quantization;
+`both` are both. What is hidden keeps weights of zero, so that the robot's side need not know.
+
 ``scratch`` trains the same trunk and head from random weights, without stages 1 and 2, and so
 without codes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from msgspec.structs import replace as replace_fields
+from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from lapa_edge.data.episode import Dataset
 from lapa_edge.data.frame_store import FrameStore
 from lapa_edge.errors import ConfigError
 from lapa_edge.model.action_head import ActionHeadConfig, head_input
 from lapa_edge.model.agent import Agent, InstructedPolicy, no_codebook
+from lapa_edge.model.decoding import ActionBins, chunk_loss
 from lapa_edge.model.policy import PolicyConfig, state_input
-from lapa_edge.spec import FrameSpec, LatentSpec, PolicySpec, TextSpec, TimingSpec, check_spec
+from lapa_edge.spec import (
+    HEAD_PARTS,
+    Decoding,
+    FrameSpec,
+    HeadPart,
+    LatentSpec,
+    PolicySpec,
+    TextSpec,
+    TimingSpec,
+    check_spec,
+)
 from lapa_edge.tokenizer import Tokenizer, build_tokenizer
+from lapa_edge.train.action_bins import fill_bins
 from lapa_edge.train.batches import augment_views, frames_to_tensor
-from lapa_edge.train.demos import DemoMoments, spec_from_demos
+from lapa_edge.train.demo_spec import spec_from_demos
+from lapa_edge.train.demos import DemoMoments
 from lapa_edge.train.device import pick_device
+from lapa_edge.train.frame_codes import UNKNOWN, codes_of_store
+from lapa_edge.train.hand_over import measure_hand_over
 from lapa_edge.train.loop import LoopConfig, Losses, train, unwrap
 from lapa_edge.train.run_directory import RunDirectory, load_weights
 
 HIDE_STATE = 0.1  # share of looks: a robot's first may come before it has told its state
+LatentInput = Literal["quantized", "continuous", "both"]
 
 
 @dataclass(frozen=True)
@@ -63,23 +88,52 @@ class ActionsConfig:
     """Augmentation: largest turn of the hue (a share of a full turn) and change of saturation."""
     erase: float = 0.0
     """Augmentation: largest side of a hidden rectangle, as a share of the frame's."""
+    latent_input: LatentInput = "both"
+    """What of the latent the head is told: the codes' vectors, the context, or both."""
+    code_weight: float = 0.0
+    """Weight of still predicting the codes while the trunk is fine-tuned; 0 lets them go."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.code_weight < float("inf"):
+            raise ConfigError("code_weight", f"expected 0 or more, got {self.code_weight}")
+        if self.code_weight and not self.spec.latent:
+            raise ConfigError("code_weight", "there are no codes to predict from scratch")
+        if self.code_weight and not self.trunk_rate:
+            problem = "a frozen trunk predicts the codes that it predicted before"
+            raise ConfigError("code_weight", problem, "give --trunk-rate too, 0.1 for instance")
+        if self.latent_input != "both" and not self.spec.latent:
+            raise ConfigError("latent_input", "from scratch there is but the context")
+
+
+Pretrained = tuple[InstructedPolicy, Tensor] | Agent
+"""Stage 2's policy and stage 1's codebook, or a whole agent that goes on with its own head."""
 
 
 def train_actions(
     config: ActionsConfig,
-    pretrained: tuple[InstructedPolicy, Tensor] | None,
+    pretrained: Pretrained | None,
     dataset: Dataset,
     store: FrameStore,
     run: RunDirectory,
+    codes: Mapping[str, NDArray[np.int64]] | None = None,
 ) -> Agent:
     """Train on the labelled demos; the finished weights are in `run`.
 
     Args:
-        pretrained: stage 2's policy and stage 1's codebook; None trains from scratch.
+        pretrained: what the demos ground; None trains from scratch.
         dataset: labelled episodes only.
+        codes: by clip, of every frame: see `frame_codes`; needed for ``code_weight`` alone.
+
+    Raises:
+        DataError: demos of another robot than the settings are for.
+        ConfigError: a ``code_weight`` without codes.
     """
     device = pick_device()
     demos = DemoMoments(config.spec, config.tokenizer, dataset, store, config.moments)
+    shown = _shown(config).to(device)
+    if config.code_weight and codes is None:
+        raise ConfigError("code_weight", "expected the demos' codes, got none")
+    labels = codes_of_store(codes, store) if config.code_weight and codes else None
 
     def loss_function(model: nn.Module, rng: np.random.Generator) -> Losses:
         batch = demos.sample(rng, config.loop.batch, config.drop_last_action)
@@ -89,26 +143,47 @@ def train_actions(
         if config.spec.policy_state:
             known = torch.from_numpy(rng.random(len(frame)) >= HIDE_STATE)
             told = state_input(torch.from_numpy(batch.seen_with), known).to(device)
-        ids = torch.from_numpy(batch.ids).to(device)
-        _, latent, context = unwrap(model).look(frame, ids, told)
-        x = head_input(
-            latent.repeat_interleave(config.moments, 0),
-            context.repeat_interleave(config.moments, 0),
-            *(torch.from_numpy(part).to(device) for part in (batch.state, batch.last, batch.age)),
+        agent = unwrap(model)
+        logits, latent, context = agent.look(frame, torch.from_numpy(batch.ids).to(device), told)
+        x = shown * head_input(
+            config.spec,
+            {
+                "latent": latent.repeat_interleave(config.moments, 0),
+                "context": context.repeat_interleave(config.moments, 0),
+                "state": torch.from_numpy(batch.state).to(device),
+                "last_action": torch.from_numpy(batch.last).to(device),
+                "latent_age": torch.from_numpy(batch.age).to(device),
+                "chunk_index": torch.from_numpy(batch.index).to(device),
+            },
         )
         wanted = torch.from_numpy(batch.chunk).to(device)
-        error = (model(x) - wanted).abs()
-        return error.mean(), {"first_step": error[:, : demos.action_dim].mean()}
+        if labels is None:
+            return chunk_loss(config.spec.action, model, x, wanted, agent.bins)
+        # Distributed training looks for parameters behind the head: here it finds the codes' too.
+        x = x + 0 * logits.sum()
+        loss, metrics = chunk_loss(config.spec.action, model, x, wanted, agent.bins)
+        on_codes = F.cross_entropy(
+            logits.flatten(0, 1),
+            torch.from_numpy(labels[batch.frame].ravel()).to(device),
+            ignore_index=UNKNOWN,
+        )
+        return loss + config.code_weight * on_codes, {**metrics, "codes": on_codes}
 
     def build() -> nn.Module:
-        agent = build_agent(config, pretrained).to(device)
+        agent = build_agent(config, pretrained)
         if pretrained is None:
             agent.instructed.policy.load_backbone()
+        if agent.bins is not None and not isinstance(pretrained, Agent):
+            fill_bins(agent.bins, config.spec.action, demos.actions)
+        with torch.no_grad():
+            agent.head.input.weight[:, : len(shown)] *= shown.cpu()
+        agent = agent.to(device)
         agent.instructed.requires_grad_(pretrained is None or config.trunk_rate > 0)
         agent.instructed.policy.freeze_backbone()
         return agent
 
     scales = [("instructed.", config.trunk_rate if pretrained else 1.0)]
+    finished = run.finished
     model = train(
         f"train actions ({run.root.name})",
         build,
@@ -120,6 +195,9 @@ def train_actions(
         scales,
     )
     assert isinstance(model, Agent)
+    if not finished and PartialState().is_main_process:
+        found = measure_hand_over(config.spec, config.tokenizer, model, dataset, store)
+        run.log({"step": config.loop.steps, **found})
     return model
 
 
@@ -134,6 +212,10 @@ def actions_config(
     chunk: int,
     loop: LoopConfig,
     trunk_rate: float,
+    head_inputs: tuple[HeadPart, ...] = HEAD_PARTS,
+    latent_input: LatentInput = "both",
+    decoding: Decoding = "direct",
+    code_weight: float = 0.0,
 ) -> ActionsConfig:
     """Stage 3 settings for these demos: their normalisation and, from scratch, their words."""
     words = tokenizer or build_tokenizer(episode.instruction for episode in dataset.episodes)
@@ -145,6 +227,8 @@ def actions_config(
         timing=timing,
         context_dim=policy.context_dim,
         chunk=chunk,
+        head_inputs=head_inputs,
+        decoding=decoding,
     )
     if policy.state_names not in ((), spec.state.names):
         raise ConfigError(
@@ -156,12 +240,21 @@ def actions_config(
     spec = replace_fields(spec, cameras=policy.cameras, policy_state=bool(policy.state_names))
     check_spec(spec)
     return ActionsConfig(
-        spec=spec, tokenizer=words, policy=policy, head=head, loop=loop, trunk_rate=trunk_rate
+        spec=spec,
+        tokenizer=words,
+        policy=policy,
+        head=head,
+        loop=loop,
+        trunk_rate=trunk_rate,
+        latent_input=latent_input,
+        code_weight=code_weight,
     )
 
 
-def build_agent(config: ActionsConfig, pretrained: tuple[InstructedPolicy, Tensor] | None) -> Agent:
+def build_agent(config: ActionsConfig, pretrained: Pretrained | None) -> Agent:
     """The agent of `config`: around the pretrained policy, or with random weights."""
+    if isinstance(pretrained, Agent):
+        return pretrained
     if pretrained:
         instructed, codebook = pretrained
     else:
@@ -172,7 +265,17 @@ def build_agent(config: ActionsConfig, pretrained: tuple[InstructedPolicy, Tenso
         if config.policy.state_names:
             instructed.policy.set_state_scale(config.spec.state.mean, config.spec.state.std)
     spec = config.spec
-    return Agent(instructed, codebook, spec.head_input_dim, spec.head_output_dim, config.head)
+    bins = ActionBins(len(spec.action.names), spec.action.bins) if spec.action.bins else None
+    return Agent(instructed, codebook, spec.head_input_dim, spec.head_output_dim, config.head, bins)
+
+
+def _shown(config: ActionsConfig) -> Tensor:
+    """1 for what the head is told, 0 for what the setting hides, ``f32 [in]``."""
+    shown, at = torch.ones(config.spec.head_told_dim), config.spec.head_slices()
+    hidden = {"quantized": ["context"], "continuous": ["latent"], "both": []}
+    for part in hidden[config.latent_input]:
+        shown[at[part]] = 0
+    return shown
 
 
 def read_agent(run: RunDirectory) -> tuple[ActionsConfig, Agent]:

@@ -7,31 +7,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lapa_edge.data.episode import Dataset, Episode, RobotSpec, Steps
+from lapa_edge.data.episode import Dataset
 from lapa_edge.data.frame_store import FrameStore
 from lapa_edge.errors import DataError
-from lapa_edge.spec import (
-    ActionSpec,
-    FrameSpec,
-    LatentSpec,
-    PolicySpec,
-    StateSpec,
-    TextSpec,
-    TimingSpec,
-)
+from lapa_edge.spec import PolicySpec
 from lapa_edge.tokenizer import Tokenizer
+from lapa_edge.train.demo_spec import check_demos, normalise, resting_actions, steps_of
 from lapa_edge.train.policy_state import newest_step
 
 
 @dataclass(frozen=True)
 class Moments:
-    """One batch: `b` looks and ``b * m`` control steps; states and actions are normalised."""
+    """One batch: `b` looks and ``b * m`` control steps; states and actions are normalised.
+
+    age: since the frame was taken, a share of ``max_latent_age_s``; index: control steps since its
+    latent took over, a share of ``max_latent_age_s * control_hz``.
+    """
 
     frame: NDArray[np.int64]  # [b], index into the store
     ids: NDArray[np.int64]  # [b, max_tokens]
     state: NDArray[np.float32]  # [b * m, s]
     last: NDArray[np.float32]  # [b * m, a]
-    age: NDArray[np.float32]  # [b * m], share of max_latent_age_s
+    age: NDArray[np.float32]  # [b * m]
+    index: NDArray[np.float32]  # [b * m], never more than age
     chunk: NDArray[np.float32]  # [b * m, p * a]
     seen_with: NDArray[np.float32]  # [b, s], the newest state at the look, not normalised
 
@@ -39,8 +37,12 @@ class Moments:
 class DemoMoments:
     """Draws moments from demos whose camera and control run at rates of their own.
 
-    A control step may be answered with any frame taken up to ``max_latent_age_s`` before it.
-    Chunks that reach past the end of a demo hold its last action.
+    A control step may be answered with any frame taken up to ``max_latent_age_s`` before it, by a
+    policy that took any share of that time to answer. Chunks that reach past the end of a demo
+    hold its last action.
+
+    Raises:
+        DataError: demos of another robot than the spec's, or no frame has steps after it.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class DemoMoments:
         store: FrameStore,
         moments: int,
     ) -> None:
+        check_demos(spec, dataset)
         self.spec, self.moments = spec, moments
         self.action_dim = len(spec.action.names)
         # Per look: frame in the store, first step it may serve, one past the last, episode.
@@ -61,25 +64,26 @@ class DemoMoments:
         # A clip that could not be decoded was named when its frames were read.
         episodes = [episode for episode in dataset.episodes if episode.name in store.spans]
         for number, episode in enumerate(episodes):
-            assert episode.steps is not None
-            time_s = episode.steps.time_s
+            steps = steps_of(episode)
+            time_s = steps.time_s
             taken_s = np.arange(store.count(episode.name)) / episode.fps
             begin = np.searchsorted(time_s, taken_s - 1e-6)
             end = np.searchsorted(time_s, taken_s + spec.timing.max_latent_age_s + 1e-6)
             offset = store.offset(episode.name)
             served = np.flatnonzero(end > begin)
-            newest = newest_step(episode.steps, taken_s[served])
-            seen_with.append(episode.steps.state[np.maximum(newest, 0)])
+            newest = newest_step(steps, taken_s[served])
+            seen_with.append(steps.state[np.maximum(newest, 0)])
             for i in served:
                 first, last = steps_before + begin[i], steps_before + end[i]
                 looks.append((offset + int(i), int(first), int(last), number))
                 taken.append(float(taken_s[i]))
             stamps.append(time_s)
-            states.append(_normalise(episode.steps.state, spec.state.mean, spec.state.std))
-            action = _normalise(episode.steps.action, spec.action.mean, spec.action.std)
+            states.append(normalise(steps.state, spec.state.mean, spec.state.std))
+            action = normalise(steps.action, spec.action.mean, spec.action.std)
             actions.append(_chunks(action, spec.action.chunk))
-            stop = _normalise(np.array([spec.action.stop]), spec.action.mean, spec.action.std)
-            lasts.append(np.concatenate([stop, action[:-1]]))
+            rest = resting_actions(spec, steps.state[0])[None]
+            rest = normalise(rest, spec.action.mean, spec.action.std)
+            lasts.append(np.concatenate([rest, action[:-1]]))
             ids.append(tokenizer.encode(episode.instruction)[0])
             steps_before += len(time_s)
         if not looks:
@@ -93,12 +97,20 @@ class DemoMoments:
         self._last, self._ids = np.concatenate(lasts), np.stack(ids)
         self._seen_with = np.concatenate(seen_with)
 
+    @property
+    def actions(self) -> NDArray[np.float32]:
+        """``[t, a]``: every step's normalised action, demo after demo."""
+        return self._chunk[:, : self.action_dim]
+
     def sample(self, rng: np.random.Generator, b: int, drop_last: float) -> Moments:
         """`b` random looks, `moments` steps each; a share `drop_last` of last actions is hidden."""
         look = rng.integers(len(self._frame), size=b)
         begin, end = self._begin[look, None], self._end[look, None]
         step = rng.integers(begin, end, size=(b, self.moments))  # [b, m]
         age_s = self._time_s[step] - self._taken_s[look, None]
+        # The policy took a share of the age to answer; the latent drives since the tick after.
+        hz, longest_s = self.spec.action.control_hz, self.spec.timing.max_latent_age_s
+        index = np.floor(age_s * rng.random(age_s.shape) * hz + 1e-6)  # [b, m]
         flat = step.ravel()
         shown = rng.random((len(flat), 1)) >= drop_last
         return Moments(
@@ -106,78 +118,11 @@ class DemoMoments:
             ids=self._ids[self._episode[look]],
             state=self._state[flat],
             last=np.where(shown, self._last[flat], 0).astype(np.float32),
-            age=(age_s.ravel() / self.spec.timing.max_latent_age_s).astype(np.float32),
+            age=(age_s.ravel() / longest_s).astype(np.float32),
+            index=(index.ravel() / (longest_s * hz)).astype(np.float32),
             chunk=self._chunk[flat],
             seen_with=self._seen_with[look],
         )
-
-
-def spec_from_demos(
-    dataset: Dataset,
-    frame: FrameSpec,
-    latent: LatentSpec | None,
-    text: TextSpec,
-    timing: TimingSpec,
-    context_dim: int,
-    chunk: int,
-) -> PolicySpec:
-    """The spec of an agent grounded by these demos, normalisation measured on them.
-
-    Raises:
-        DataError: there are no labelled demos, or nothing says what their numbers mean.
-    """
-    robot = dataset.robot
-    if robot is None or not dataset.episodes:
-        raise DataError(
-            f"data {dataset.root}", "expected labelled demos (steps.parquet and robot.json)",
-            "see the README on labelled data",
-        )  # fmt: skip
-    state = np.concatenate([_steps(e).state for e in dataset.episodes])
-    action = np.concatenate([_steps(e).action for e in dataset.episodes])
-    return PolicySpec(
-        frame=frame,
-        latent=latent,
-        context_dim=context_dim,
-        state=StateSpec(names=robot.state_names, mean=_mean(state), std=_std(state)),
-        action=_action_spec(robot, action, chunk),
-        text=text,
-        timing=timing,
-    )
-
-
-def _action_spec(robot: RobotSpec, action: NDArray[np.float32], chunk: int) -> ActionSpec:
-    return ActionSpec(
-        names=robot.action_names,
-        units=robot.action_units,
-        low=robot.action_low,
-        high=robot.action_high,
-        mean=_mean(action),
-        std=_std(action),
-        # Actions are displacements: standing still is zero.
-        stop=tuple(0.0 for _ in robot.action_names),
-        chunk=chunk,
-        control_hz=robot.control_hz,
-    )
-
-
-def _steps(episode: Episode) -> Steps:
-    assert episode.steps is not None
-    return episode.steps
-
-
-def _mean(x: NDArray[np.float32]) -> tuple[float, ...]:
-    return tuple(float(v) for v in x.mean(0, dtype=np.float64))
-
-
-def _std(x: NDArray[np.float32]) -> tuple[float, ...]:
-    # A dimension that never moves must not blow up its noise.
-    return tuple(float(max(v, 1e-2)) for v in x.std(0, dtype=np.float64))
-
-
-def _normalise(
-    x: NDArray[np.floating], mean: tuple[float, ...], std: tuple[float, ...]
-) -> NDArray[np.float32]:
-    return ((x - np.array(mean)) / np.array(std)).astype(np.float32)
 
 
 def _chunks(action: NDArray[np.float32], p: int) -> NDArray[np.float32]:

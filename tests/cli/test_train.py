@@ -41,6 +41,9 @@ def test_the_readmes_commands_lead_from_video_to_an_agent(folder: str, tmp_path:
     grounded = ["--latents", run["latents"], "--policy", run["policy"], "--out", run["actions"]]
     assert lapa_train("actions", *stage, *grounded) == 0
     assert (tmp_path / "actions" / "model.safetensors").is_file()
+    tuned = ["--trunk-rate", "0.1", "--code-weight", "0.5", "--decoding", "flow"]
+    tuned += ["--head-inputs", "latent", "context", "state", "--out", str(tmp_path / "tuned")]
+    assert lapa_train("actions", *stage, *grounded[:4], *tuned) == 0
     scratch = str(tmp_path / "scratch")
     assert lapa_train("actions", *stage, "--scratch", "--out", scratch) == 0
 

@@ -9,6 +9,7 @@ import pytest
 from lapa_edge.data.episode import Dataset, Episode, RobotSpec, Steps, is_labelled
 from lapa_edge.data.video import VideoFile
 from lapa_edge.errors import ConfigError, DataError
+from lapa_edge.spec import ActionKind
 
 VIDEO = VideoFile(Path("clip.mp4"))
 
@@ -104,11 +105,26 @@ def test_steps_of_another_robot_are_refused(
         {"action_units": ("m",)},
         {"action_low": (2.0, -1.0, 0.0)},
         {"action_high": (float("inf"), 1.0, 1.0)},
+        {"action_kinds": ("delta",)},
+        {"action_stop": (0.0, 0.0)},
+        {"action_stop": (0.0, 0.0, 2.0)},
+        {"action_stop": (float("nan"), 0.0, 0.0)},
     ],
 )
 def test_malformed_robot_is_refused(robot: RobotSpec, change: dict[str, object]) -> None:
     with pytest.raises(DataError, match="robot"):
         replace(robot, **change)  # type: ignore[arg-type]
+
+
+def test_an_absolute_action_needs_the_state_it_is_a_target_of(robot: RobotSpec) -> None:
+    kinds: tuple[ActionKind, ...] = ("absolute", "delta", "gripper")
+    with pytest.raises(
+        DataError, match=r"robot action dx: it is absolute, but the states are x, y"
+    ):
+        replace(robot, action_kinds=kinds)
+    fitting = replace(robot, action_kinds=kinds, action_names=("x", "dy", "gripper"))
+    assert fitting.kinds == kinds
+    assert robot.kinds == ("delta",) * 3
 
 
 def test_labelled_share_is_spread_evenly() -> None:

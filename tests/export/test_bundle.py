@@ -12,6 +12,7 @@ from lapa_edge.errors import BundleError, DataError
 from lapa_edge.export import bundle as bundle_module
 from lapa_edge.export.bundle import export_bundle, export_checked_bundle
 from lapa_edge.export.observations import random_observations
+from lapa_edge.export.parity import check_parity
 from lapa_edge.runtime.session import Session
 from lapa_edge.tokenizer import Tokenizer
 
@@ -45,6 +46,25 @@ def test_a_policy_without_codes_exports_runs_and_has_no_codebook(tmp_path):
     assert "code_match_percent" not in report.measured
     session = Session(bundle, "reach the red block")
     assert session.look(np.zeros((20, 30, 3), np.uint8), 0.0).codes.shape == (0,)
+
+
+@pytest.mark.parametrize("decoding", ["bins", "flow"])
+def test_every_decoding_exports_agrees_and_drives_a_session(tmp_path, decoding):
+    config, agent = tiny_agent(decoding=decoding)
+    observations = random_observations(config.spec, config.tokenizer, 8)
+    bundle, report = export_checked_bundle(config, agent, tmp_path / "b", {}, observations)
+    assert report.measured["native_head_max_abs"] < 1e-5
+    session = Session(bundle, "reach the red block")
+    session.accept(session.look(np.zeros((20, 30, 3), np.uint8), 0.0))
+    assert session.act(np.zeros(3, np.float32), 0.1).stopped is None
+    other = tiny_agent(decoding=decoding)[1]
+    with torch.no_grad():
+        if other.bins is None:
+            other.head.output.bias += 0.01
+        else:
+            other.bins.means += 0.01
+    with pytest.raises(BundleError, match=r"native_head_max_abs is 0\.01"):
+        check_parity(config, other, bundle, observations)
 
 
 def test_an_unchecked_bundle_has_no_parity_file(tmp_path, graphs_at_hand):

@@ -19,9 +19,12 @@ from lapa_edge.data.frame_store import FrameStore
 from lapa_edge.data.labels import read_labels
 from lapa_edge.data.pairs import FramePairs
 from lapa_edge.errors import ConfigError, DataError
+from lapa_edge.model.agent import InstructedPolicy
 from lapa_edge.spec import TimingSpec
+from lapa_edge.tokenizer import build_tokenizer
 from lapa_edge.train.actions import actions_config, read_agent, train_actions
 from lapa_edge.train.codec import read_codec
+from lapa_edge.train.frame_codes import UNKNOWN, codes_of_store, frame_codes
 from lapa_edge.train.frames import open_frames
 from lapa_edge.train.label import label_video
 from lapa_edge.train.latents import LatentsConfig, read_latent_model, train_latents
@@ -195,9 +198,62 @@ def test_policy_and_actions_train_and_read_back(
     config3, agent = read_agent(run3)
     assert config3 == config
     assert (config3.spec.latent is None) == scratch
+    assert metrics(run3)[-1]["hand_over_ratio"] > 0
     assert all(torch.equal(v, agent.state_dict()[n]) for n, v in trained.state_dict().items())
     if not scratch:
         assert torch.equal(agent.codebook, codebook)
+
+
+def test_fine_tuning_keeps_the_codes_and_a_hidden_latent_keeps_weights_of_zero(
+    latents: RunDirectory, folder: Path, store: FrameStore, tmp_path: Path
+) -> None:
+    dataset = read_dataset(folder)
+    codec = read_codec(latents)
+    codes = frame_codes(codec, store, dataset.fps)
+    words = build_tokenizer(e.instruction for e in dataset.episodes)
+    torch.manual_seed(0)
+    instructed = InstructedPolicy(
+        DEBUG.policy, codec.latent.n, codec.latent.k, words.vocabulary_size, words.max_tokens
+    )
+    codebook = read_latent_model(latents)[1].quantizer.codebook.detach().clone()
+    config = actions_config(
+        dataset,
+        latent=codec.latent,
+        tokenizer=words,
+        policy=DEBUG.policy,
+        head=DEBUG.head,
+        timing=TimingSpec(policy_hz=5.0, max_latent_age_s=0.4),
+        chunk=2,
+        loop=LOOP,
+        trunk_rate=0.5,
+        latent_input="quantized",
+        decoding="bins",
+        code_weight=1.0,
+    )
+    run = RunDirectory(tmp_path / "actions")
+    train_actions(config, (instructed, codebook), dataset, store, run, codes)
+    _, agent = read_agent(run)
+    told = [line["codes"] for line in metrics(run) if "codes" in line]
+    assert told[-1] < told[0]
+    context = agent.head.input.weight[:, config.spec.head_slices()["context"]]
+    assert context.abs().max() == 0
+    assert agent.bins is not None
+    assert agent.bins.count.tolist() == [3, 2]  # the ways that the squares go
+    with pytest.raises(ConfigError, match="expected the demos' codes, got none"):
+        train_actions(config, (instructed, codebook), dataset, store, RunDirectory(tmp_path / "n"))
+    with pytest.raises(ConfigError, match="a frozen trunk"):
+        replace(config, trunk_rate=0.0)
+    with pytest.raises(DataError, match="clip clip_0: expected codes of 12 frames, got none"):
+        codes_of_store({"other": codes["clip_0"]}, store)
+
+
+def test_the_last_frame_of_a_clip_has_no_code(
+    latents: RunDirectory, folder: Path, store: FrameStore
+) -> None:
+    codes = codes_of_store(frame_codes(read_codec(latents), store, read_dataset(folder).fps), store)
+    ends = [store.offset(name) + store.count(name) - 1 for name in store.names]
+    assert np.flatnonzero((codes == UNKNOWN).all(axis=1)).tolist() == ends
+    assert (np.delete(codes, ends, axis=0) >= 0).all()
 
 
 def test_weights_of_another_preset_are_refused_by_name(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
+from lapa_edge.data.dataset import read_dataset
 from lapa_edge.data.lerobot.reader import is_lerobot, read_lerobot
 from lapa_edge.errors import ConfigError, DataError
 
@@ -197,3 +200,16 @@ def test_unreadable_folder_is_no_lerobot_dataset(
 
     monkeypatch.setattr(Path, "is_file", refuse)
     assert not is_lerobot(tmp_path)
+
+
+def test_a_robot_json_beside_the_data_says_what_its_actions_are(tmp_path: Path) -> None:
+    root = write_lerobot(tmp_path, VERSIONS[0])
+    found = read_dataset(root).robot
+    assert found is not None
+    told = replace(found, action_kinds=("delta", "gripper"), action_stop=(0.0, 0.25))
+    (root / "robot.json").write_bytes(msgspec.json.encode(told))
+    assert read_dataset(root).robot == told
+    other = replace(told, action_names=("action_0", "wrist"))
+    (root / "robot.json").write_bytes(msgspec.json.encode(other))
+    with pytest.raises(DataError, match="action_names: expected action_0, action_1 as in the data"):
+        read_dataset(root)
