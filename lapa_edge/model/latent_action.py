@@ -142,6 +142,12 @@ class LatentActionModel(nn.Module):
             actions=self._predict_actions(*labelled) if labelled else None,
         )
 
+    def read_actions(self, first: Tensor, second: Tensor) -> Tensor:
+        """The joint head's actions ``[b, a]`` from latents before quantization."""
+        assert self.to_action is not None
+        actions: Tensor = self.to_action(self.encode(first, second).flatten(1))
+        return actions
+
     def _predict_actions(self, first: Tensor, second: Tensor) -> Tensor:
         """``[2, m, a]`` from the latents and, straight through, from their codes.
 
