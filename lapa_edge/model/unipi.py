@@ -43,9 +43,11 @@ class FramePredictor(nn.Module):
         self.stem = PatchStem(config.height, config.width, config.patch, config.d)
         self.from_text = nn.Linear(config.text_dim, config.d)
         self.trunk = nn.ModuleList(Block(config.d, config.heads) for _ in range(config.layers))
-        self.to_pixels = nn.Sequential(
-            nn.LayerNorm(config.d), nn.Linear(config.d, 3 * config.patch**2)
-        )
+        change = nn.Linear(config.d, 3 * config.patch**2)
+        # It begins as a copy of the frame: in a short training, noise would not be unlearned.
+        nn.init.zeros_(change.weight)
+        nn.init.zeros_(change.bias)
+        self.to_pixels = nn.Sequential(nn.LayerNorm(config.d), change)
 
     def forward(self, frame: Tensor, text: Tensor) -> Tensor:
         c = self.config
