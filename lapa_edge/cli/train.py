@@ -11,6 +11,7 @@ import tyro
 from lapa_edge.cli.command import run_command
 from lapa_edge.cli.stage_flags import PolicyFlags
 from lapa_edge.cli.sweep import Sweep, sweep
+from lapa_edge.cli.train_baseline import BaselineFlags, train_baseline
 from lapa_edge.cli.train_latents import Latents, train_latents
 from lapa_edge.spec import HEAD_PARTS, HeadPart
 
@@ -36,15 +37,13 @@ class Policy(PolicyFlags):
 
 
 @dataclass(frozen=True)
-class Actions(PolicyFlags):
+class Actions(BaselineFlags):
     """Stage 3: ground the latents in a few labelled demos."""
 
     latents: Path | None = None
     """The stage-1 run."""
     policy: Path | None = None
     """The stage-2 run."""
-    scratch: bool = False
-    """The Scratch baseline: no stages 1 and 2."""
     labelled_share: float = 1.0
     """Share of the labelled episodes to use, (0, 1]; 0.1 takes every tenth."""
     chunk: int = 8
@@ -113,6 +112,9 @@ def _train_policy(flags: Policy) -> None:
 
 
 def _train_actions(flags: Actions) -> None:
+    if flags.baseline:
+        train_baseline(flags)
+        return
     from lapa_edge.errors import ConfigError
     from lapa_edge.spec import TimingSpec
     from lapa_edge.train.actions import actions_config, train_actions
@@ -121,24 +123,19 @@ def _train_actions(flags: Actions) -> None:
     from lapa_edge.train.presets import PRESETS
     from lapa_edge.train.run_directory import RunDirectory
 
+    if flags.policy is None or flags.latents is None:
+        raise ConfigError(
+            "lapa-train actions", "expected --latents RUN and --policy RUN, or --baseline NAME"
+        )
     dataset = flags.read(flags.labelled_share).labelled
-    pretrained = None
-    tokenizer, latent, policy = None, None, flags.network()
-    if not flags.scratch:
-        if flags.policy is None or flags.latents is None:
-            raise ConfigError(
-                "lapa-train actions", "expected --latents RUN and --policy RUN, or --scratch"
-            )
-        stage2, instructed = read_policy(RunDirectory(flags.policy))
-        _, latent_model = read_latent_model(RunDirectory(flags.latents))
-        pretrained = (instructed, latent_model.quantizer.codebook.detach().cpu().clone())
-        tokenizer, latent = stage2.tokenizer, stage2.latent
-        policy = flags.as_trained(stage2.model)
+    stage2, instructed = read_policy(RunDirectory(flags.policy))
+    _, latent_model = read_latent_model(RunDirectory(flags.latents))
+    codebook = latent_model.quantizer.codebook.detach().cpu().clone()
     config = actions_config(
         dataset,
-        latent=latent,
-        tokenizer=tokenizer,
-        policy=policy,
+        latent=stage2.latent,
+        tokenizer=stage2.tokenizer,
+        policy=flags.as_trained(stage2.model),
         head=PRESETS[flags.preset].head,
         timing=TimingSpec(policy_hz=flags.policy_hz, max_latent_age_s=flags.max_latent_age_s),
         chunk=flags.chunk,
@@ -152,11 +149,12 @@ def _train_actions(flags: Actions) -> None:
     config = replace(config, colour=flags.colour, erase=flags.erase)
     store = flags.frames(dataset, config.spec.frame)
     codes = _codes(flags, dataset) if flags.code_weight else None
+    pretrained = (instructed, codebook)
     train_actions(config, pretrained, dataset, store, RunDirectory(flags.out), codes)
 
 
 def _codes(flags: Actions, demos: Dataset) -> dict[str, NDArray[np.int64]]:
-    """The demos' codes by the stage-1 run, which `actions_config` has seen to be given."""
+    """The demos' codes by the stage-1 run."""
     from lapa_edge.train.codec import read_codec
     from lapa_edge.train.frame_codes import frame_codes
     from lapa_edge.train.run_directory import RunDirectory

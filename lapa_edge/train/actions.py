@@ -34,6 +34,7 @@ from lapa_edge.model.action_head import ActionHeadConfig, head_input
 from lapa_edge.model.agent import Agent, InstructedPolicy, no_codebook
 from lapa_edge.model.decoding import ActionBins, chunk_loss
 from lapa_edge.model.policy import PolicyConfig, state_input
+from lapa_edge.model.unipi import UniPi, UniPiConfig
 from lapa_edge.spec import (
     HEAD_PARTS,
     Decoding,
@@ -92,6 +93,8 @@ class ActionsConfig:
     """What of the latent the head is told: the codes' vectors, the context, or both."""
     code_weight: float = 0.0
     """Weight of still predicting the codes while the trunk is fine-tuned; 0 lets them go."""
+    unipi: UniPiConfig | None = None
+    """In place of the trunk, a predictor of frames and an inverse dynamics behind it."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.code_weight < float("inf"):
@@ -264,6 +267,8 @@ def build_agent(config: ActionsConfig, pretrained: Pretrained | None) -> Agent:
         codebook = torch.zeros(latent.k, latent.d) if latent else no_codebook()
         if config.policy.state_names:
             instructed.policy.set_state_scale(config.spec.state.mean, config.spec.state.std)
+        if config.unipi:
+            instructed.register_module("policy", UniPi(config.policy, config.unipi))
     spec = config.spec
     bins = ActionBins(len(spec.action.names), spec.action.bins) if spec.action.bins else None
     return Agent(instructed, codebook, spec.head_input_dim, spec.head_output_dim, config.head, bins)

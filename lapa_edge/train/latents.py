@@ -19,7 +19,7 @@ from lapa_edge.errors import ConfigError
 from lapa_edge.model.latent_action import LatentActionConfig, LatentActionModel
 from lapa_edge.model.published import PublishedConfig, PublishedModel
 from lapa_edge.spec import FrameSpec
-from lapa_edge.train.action_pairs import ActionPairs
+from lapa_edge.train.action_pairs import ActionPairs, PairsOfDemos
 from lapa_edge.train.batches import augment, frames_to_tensor
 from lapa_edge.train.device import pick_device
 from lapa_edge.train.features import FrozenFeatures
@@ -108,7 +108,7 @@ class LatentsConfig:
 class LabelledPairs:
     """The few labelled demos that stage 1 may learn from, with the frames they index."""
 
-    pairs: ActionPairs
+    pairs: PairsOfDemos
     store: FrameStore
 
     def fingerprint(self) -> str:

@@ -45,7 +45,7 @@ def test_the_readmes_commands_lead_from_video_to_an_agent(folder: str, tmp_path:
     tuned += ["--head-inputs", "latent", "context", "state", "--out", str(tmp_path / "tuned")]
     assert lapa_train("actions", *stage, *grounded[:4], *tuned) == 0
     scratch = str(tmp_path / "scratch")
-    assert lapa_train("actions", *stage, "--scratch", "--out", scratch) == 0
+    assert lapa_train("actions", *stage, "--baseline", "scratch", "--out", scratch) == 0
 
 
 def refusal(capsys: pytest.CaptureFixture[str]) -> str:
@@ -66,7 +66,7 @@ def test_actions_without_stages_before_them_say_what_is_missing(
     folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert lapa_train("actions", "--data", folder, "--out", str(tmp_path / "run")) == 1
-    assert "expected --latents RUN and --policy RUN, or --scratch" in refusal(capsys)
+    assert "expected --latents RUN and --policy RUN, or --baseline NAME" in refusal(capsys)
 
 
 def test_labels_that_do_not_exist_name_the_command_that_writes_them(
@@ -104,3 +104,38 @@ def test_help_needs_no_heavy_library(command: str, tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("baseline", ["vpt", "actionvla"])
+def test_a_baseline_needs_one_command(baseline: str, folder: str, tmp_path: Path) -> None:
+    brief = ["--pretrain-steps", "4", "--inverse-steps", "4", "--cache", str(tmp_path / "cache")]
+    where = ["--data", folder, "--video", folder, "--out", str(tmp_path / "run")]
+    assert lapa_train("actions", *SHORT, *brief, *where, "--baseline", baseline) == 0
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+    assert (tmp_path / "run" / "pretraining" / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--baseline", "vpt"], "expected --video, what it is pretrained on, got none"),
+        (["--baseline", "scratch", "--policy", "p"], "it has no use for --latents and --policy"),
+    ],
+)
+def test_a_baseline_says_which_flag_is_missing_or_idle(
+    flags: list[str], told: str, folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert lapa_train("actions", "--data", folder, "--out", str(out), *flags) == 1
+    assert told in refusal(capsys)
+    assert not out.exists()
+
+
+def test_actionvla_on_plain_video_is_refused_in_one_line(
+    folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video = write_clips(tmp_path / "plain", 2, labelled=False)
+    where = ["--data", folder, "--video", str(video), "--out", str(tmp_path / "run")]
+    cache = ["--cache", str(tmp_path / "cache")]
+    assert lapa_train("actions", *SHORT, *cache, *where, "--baseline", "actionvla") == 1
+    assert "none of its 2 clips has steps" in refusal(capsys)
