@@ -167,9 +167,7 @@ class Demo:
         clips = [next(n for n in store.names if n.startswith(t)) for t in self.plan.tasks[:5:2]]
         common = common_sequences(labels.codes, SEQUENCES_SHOWN)
         draw_codes(codec, start_frames(store, clips), common, self.root / "codes.png")
-        draw_rollouts(
-            METHODS, answers, self.root / "rollouts", self.root / "rollouts.mp4", TIMING.policy_hz
-        )
+        draw_rollouts(METHODS, answers, self.root / "rollouts.mp4", TIMING.policy_hz)
         methods = {method: summarise(answers[method]) for method in METHODS}
         difference, interval = compare(methods["lapa"], methods["scratch"])
         report = Report(

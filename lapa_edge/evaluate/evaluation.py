@@ -144,10 +144,19 @@ def check_tasks(environment: str, tasks: Sequence[str]) -> None:
 
 
 def _read_kept(path: Path, job: RolloutJob) -> JobAnswer | None:
-    """A kept answer to this very job, with its video; a damaged one counts as missing."""
+    """A kept answer to this job, with its video; a damaged one counts as missing.
+
+    Where things lie may have changed: the folder of the answers answers for one policy.
+    """
     try:
         kept = msgspec.json.decode(path.read_bytes(), type=JobAnswer)
     except (FileNotFoundError, msgspec.MsgspecError):
         return None
     whole = not job.video or Path(job.video).is_file()
-    return kept if kept.job == job and whole else None
+    if not whole or _without_places(kept.job) != _without_places(job):
+        return None
+    return msgspec.structs.replace(kept, job=job)
+
+
+def _without_places(job: RolloutJob) -> RolloutJob:
+    return msgspec.structs.replace(job, bundle="", checkpoint="", video="")

@@ -177,7 +177,7 @@ def _judge(
     step_of = np.searchsorted(steps.time_s, taken_s + latency_s - 1e-6)
     known = dict(zip(*codes[episode.name], strict=True)) if episode.name in codes else {}
     stop = np.array(spec.action.stop, np.float32)
-    chunks = {subject: [] for subject in SUBJECTS}  # type: dict[str, list[Floats]]
+    chunks: dict[str, list[Floats]] = {subject: [] for subject in SUBJECTS}
     truth: list[NDArray[np.float32]] = []
     right = coded = whole = sequences = hits = 0
     head_input = HeadInput(spec)
@@ -265,7 +265,8 @@ def summarise_offline(
             return _bounded(estimate(lambda w: (w @ top) / (w @ below), weights))
 
     p, names = spec.action.chunk, spec.action.names
-    coded = sum(e.coded for e in each) > 0
+    coded, sequences = [e.coded for e in each], [e.sequences for e in each]
+    told = sum(coded) > 0
     return OfflineResult(
         episodes=len(each),
         moments=int(moments.sum()),
@@ -281,11 +282,9 @@ def summarise_offline(
         },
         units=dict(zip(names, spec.action.units, strict=True)),
         cosine={s: mean([e.cosine[s] for e in each], [e.moving for e in each]) for s in SUBJECTS},
-        code_accuracy=mean([e.right for e in each], [e.coded for e in each]) if coded else None,
-        sequence_accuracy=(
-            mean([e.whole for e in each], [e.sequences for e in each]) if coded else None
-        ),
-        commonest_code=mean([e.commonest for e in each], [e.coded for e in each]) if coded else None,
+        code_accuracy=mean([e.right for e in each], coded) if told else None,
+        sequence_accuracy=mean([e.whole for e in each], sequences) if told else None,
+        commonest_code=mean([e.commonest for e in each], coded) if told else None,
         each=list(each),
     )
 
