@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lapa_edge.evaluate.evaluation import JobAnswer, RolloutJob
     from lapa_edge.evaluate.latent_codec import LatentCodec
     from lapa_edge.runtime.session import Session
+    from lapa_edge.spec import PolicySpec
 
 logger = logging.getLogger(__name__)
 
@@ -136,8 +137,8 @@ def _evaluate_closed_loop(flags: EvaluateFlags, policy: Path) -> None:
 
     if flags.labels:
         raise ConfigError("--labels", "are read with --data alone", "leave them away")
-    fingerprint, worker = _worker(policy)
-    codec = _codec(flags.latents)
+    fingerprint, spec, worker = _worker(policy)
+    codec = _codec(flags.latents, spec)
     check_tasks(flags.environment, (*flags.tasks, *flags.unseen))
     tasks = flags.tasks or ENVIRONMENTS[flags.environment].tasks()
     if strange := [task for task in flags.unseen if task not in tasks]:
@@ -177,8 +178,8 @@ def _evaluate_offline(flags: EvaluateFlags, policy: Path, data: Path) -> None:
     from lapa_edge.evaluate.report import describe_offline, write_offline_report
     from lapa_edge.progress import progress_bar
 
-    fingerprint, _ = _worker(policy)
-    codec = _codec(flags.latents)
+    fingerprint, spec, _ = _worker(policy)
+    codec = _codec(flags.latents, spec)
     dataset = read_dataset(data, ReadOptions(split=flags.split))
     settings = {
         "policy": policy.name, "sha256": fingerprint, "data": data.name, "split": flags.split,
@@ -213,8 +214,8 @@ def _is_run(policy: Path) -> bool:
     return (policy / "config.json").is_file() and not (policy / "manifest.json").is_file()
 
 
-def _worker(policy: Path) -> tuple[str, Callable[[RolloutJob], JobAnswer]]:
-    """What the policy's bytes are, and what runs a job with it."""
+def _worker(policy: Path) -> tuple[str, PolicySpec, Callable[[RolloutJob], JobAnswer]]:
+    """What the policy's bytes are, what it reads and writes, and what runs a job with it."""
     from lapa_edge.artifact import load_bundle
     from lapa_edge.evaluate.evaluation import run_job
 
@@ -222,14 +223,15 @@ def _worker(policy: Path) -> tuple[str, Callable[[RolloutJob], JobAnswer]]:
         from hashlib import sha256
 
         bundle = load_bundle(policy)
-        return sha256((bundle.root / "manifest.json").read_bytes()).hexdigest(), run_job
+        manifest = (bundle.root / "manifest.json").read_bytes()
+        return sha256(manifest).hexdigest(), bundle.spec, run_job
     from lapa_edge.train.actions import read_agent
     from lapa_edge.train.checkpoint_session import run_checkpoint_job
     from lapa_edge.train.run_directory import RunDirectory
 
     run = RunDirectory(policy)
-    read_agent(run)
-    return run.fingerprint(), run_checkpoint_job
+    config, _ = read_agent(run)
+    return run.fingerprint(), config.spec, run_checkpoint_job
 
 
 def _session(flags: EvaluateFlags, policy: Path, instruction: str) -> Session:
@@ -252,13 +254,23 @@ def _session(flags: EvaluateFlags, policy: Path, instruction: str) -> Session:
     return open_checkpoint(job, instruction)
 
 
-def _codec(latents: Path | None) -> LatentCodec | None:
+def _codec(latents: Path | None, spec: PolicySpec) -> LatentCodec | None:
     if latents is None:
         return None
+    from lapa_edge.errors import ConfigError
     from lapa_edge.train.codec import read_codec
     from lapa_edge.train.run_directory import RunDirectory
 
-    return read_codec(RunDirectory(latents))
+    codec = read_codec(RunDirectory(latents))
+    own, other = spec.latent, codec.latent
+    if own is None or (own.n, own.k) != (other.n, other.k):
+        wanted = f"{own.n} codes out of {own.k}" if own else "no codes"
+        raise ConfigError(
+            f"--latents {latents}",
+            f"the policy says {wanted}, the model has {other.n} out of {other.k}",
+            "give the stage-1 run that the policy was trained with",
+        )
+    return codec
 
 
 def _jobs(flags: EvaluateFlags, policy: Path, tasks: tuple[str, ...]) -> dict[Path, RolloutJob]:

@@ -160,6 +160,7 @@ class _Log:
         self._episode = episode
         self._actions: list[NDArray[np.float32]] = []
         self._took_over: list[bool] = []
+        self._first_moving: int | None = None
 
     def note(self, command: Command, took_over: bool) -> None:
         episode = self._episode
@@ -168,6 +169,8 @@ class _Log:
         self._actions.append(command.action.copy())
         self._took_over.append(took_over)
         if command.stopped is None:
+            if self._first_moving is None:
+                self._first_moving = episode.steps - 1
             episode.latent_age_s.append(command.latent_age_s)
         else:
             episode.stops += 1
@@ -175,8 +178,10 @@ class _Log:
             episode.reasons[reason] = episode.reasons.get(reason, 0) + 1
 
     def close(self, spec: PolicySpec) -> None:
-        normalised = (np.array(self._actions) - spec.action.mean) / spec.action.std
-        hand_over = hand_over_jump(normalised, np.array(self._took_over))
+        # Setting out from a standstill is no hand-over from one latent to the next.
+        begin = self._first_moving or 0
+        normalised = (np.array(self._actions[begin:]) - spec.action.mean) / spec.action.std
+        hand_over = hand_over_jump(normalised, np.array(self._took_over[begin:]))
         self._episode.jerk = _known(path_jerk(normalised, spec.action.control_hz))
         self._episode.jump, self._episode.between = _known(hand_over.at), _known(hand_over.between)
 

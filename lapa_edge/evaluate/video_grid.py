@@ -22,7 +22,7 @@ from lapa_edge.evaluate.latents.pictures import CAPTION, FONT, INK, PAPER, Pictu
 
 SIDE = 224  # pixels: a tile's frame
 INSET = 80  # the decoded frame in its corner
-BAR = 12
+BAR = 16
 HELD_S = 1.0  # the end of the longest rollout stays this long
 
 
@@ -117,7 +117,7 @@ def _draw_codes(
         left, right = i * SIDE // len(codes), (i + 1) * SIDE // len(codes)
         draw.rectangle((left, top, right - 2, top + BAR - 1), fill=colour(code, k))
         if right - left > 20:
-            draw.text((left + 4, top - 2), str(code), fill=INK, font=font)
+            draw.text((left + 4, top), str(code), fill=INK, font=font)
 
 
 def _fitting(line: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
