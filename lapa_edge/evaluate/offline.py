@@ -115,9 +115,10 @@ def evaluate_offline(
     if codes is not None:
         _check_codes(session.spec, codes)
     commonest = _commonest(codes) if codes else None
+    directed = _directed(session.spec, labelled)
     each = []
     for episode in labelled:
-        judged = _judge(session, episode, latency_s, every, codes or {}, commonest)
+        judged = _judge(session, episode, latency_s, every, codes or {}, commonest, directed)
         if judged is not None:
             each.append(judged)
         tick(1)
@@ -166,6 +167,7 @@ def _judge(
     every: int,
     codes: KnownCodes,
     commonest: NDArray[np.integer] | None,
+    directed: NDArray[np.bool_],
 ) -> OfflineEpisode | None:
     """One episode; None where no frame has a control step `latency_s` after it."""
     assert episode.steps is not None
@@ -202,7 +204,9 @@ def _judge(
     if not truth:
         return None
     wanted = np.array(truth, np.float64)  # [m, p, a]
-    scored = {name: _score(np.array(chunk), wanted, spec) for name, chunk in chunks.items()}
+    scored = {
+        name: _score(np.array(chunk), wanted, spec, directed) for name, chunk in chunks.items()
+    }
     return OfflineEpisode(
         name=episode.name,
         instruction=episode.instruction,
@@ -210,7 +214,7 @@ def _judge(
         normalised={name: score[0].tolist() for name, score in scored.items()},
         physical={name: score[1].tolist() for name, score in scored.items()},
         cosine={name: score[2] for name, score in scored.items()},
-        moving=int(_moves(wanted, spec).sum()),
+        moving=int(_moves(wanted, spec, directed).sum()),
         right=right,
         coded=coded,
         whole=whole,
@@ -220,29 +224,40 @@ def _judge(
     )
 
 
-def _score(chunk: Floats, wanted: Floats, spec: PolicySpec) -> tuple[Floats, Floats, float]:
+def _score(
+    chunk: Floats, wanted: Floats, spec: PolicySpec, directed: NDArray[np.bool_]
+) -> tuple[Floats, Floats, float]:
     """Sums over moments: error by horizon [p], by action [a], and of the direction's cosine."""
     low, high = np.array(spec.action.low), np.array(spec.action.high)
     error = np.abs(np.clip(chunk, low, high) - wanted)  # [m, p, a], of what the robot is told
     by_horizon = (error / spec.action.std).mean(-1).sum(0)
-    moves = _moves(wanted, spec)
-    ours, theirs = _way(chunk, spec)[moves], _way(wanted, spec)[moves]
+    moves = _moves(wanted, spec, directed)
+    ours, theirs = (_way(actions, spec, directed)[moves] for actions in (chunk, wanted))
     lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
     # Standing still points nowhere: its cosine is 0, neither right nor wrong.
     cosine = (ours * theirs).sum(1) / np.where(lengths > 0, lengths, np.inf)
     return by_horizon, error.mean(1).sum(0), float(cosine.sum())
 
 
-def _way(chunk: Floats, spec: PolicySpec) -> Floats:
-    """Displacement over the chunk [m, a'], in units of the actions' spread; deltas alone."""
+def _directed(spec: PolicySpec, episodes: Sequence[Episode]) -> NDArray[np.bool_]:
+    """Which actions ``[a]`` make up the direction: displacements that vary in the data.
+
+    One that never does says nothing of the way, and over its tiny spread it would be all of it.
+    """
+    actions = np.concatenate([e.steps.action for e in episodes if e.steps is not None])
     kinds = spec.action.kinds or ("delta",) * len(spec.action.names)
-    deltas = np.array([kind == "delta" for kind in kinds])
-    way: Floats = chunk.sum(1)[:, deltas] / np.array(spec.action.std)[deltas]
+    varies = np.ptp(actions, axis=0) > 1e-6
+    return np.array([kind == "delta" for kind in kinds]) & varies
+
+
+def _way(chunk: Floats, spec: PolicySpec, directed: NDArray[np.bool_]) -> Floats:
+    """Displacement over the chunk [m, a'], in units of the actions' spread."""
+    way: Floats = chunk.sum(1)[:, directed] / np.array(spec.action.std)[directed]
     return way
 
 
-def _moves(wanted: Floats, spec: PolicySpec) -> NDArray[np.bool_]:
-    return np.asarray(np.linalg.norm(_way(wanted, spec), axis=1) > 1e-3)
+def _moves(wanted: Floats, spec: PolicySpec, directed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return np.asarray(np.linalg.norm(_way(wanted, spec, directed), axis=1) > 1e-3)
 
 
 def _following(action: NDArray[np.float32], step: int, p: int) -> NDArray[np.float32]:
