@@ -12,7 +12,7 @@ import numpy as np
 from lapa_edge.data.files import replacing
 from lapa_edge.evaluate.evaluation import JobAnswer
 from lapa_edge.evaluate.latents.extra import import_extra
-from lapa_edge.evaluate.offline import POLICY, SUBJECTS, Bounded, OfflineResult
+from lapa_edge.evaluate.offline_result import POLICY, STOP, SUBJECTS, Bounded, OfflineResult
 from lapa_edge.evaluate.statistics import Quartiles
 from lapa_edge.evaluate.summary import MethodResult
 
@@ -169,19 +169,23 @@ def _draw_horizon(result: OfflineResult, path: Path) -> None:
     """Error over the horizon, the policy's with its interval."""
     pyplot = import_extra("matplotlib.pyplot")
     figure, axes = pyplot.subplots(figsize=(6.5, 3.2), layout="constrained")
+    highest = 0.0
     for subject, style in zip(SUBJECTS, ("-", "--", ":", "-."), strict=True):
         rows = result.normalised[subject]
-        colour = INK if subject == POLICY else "grey"
         values = [np.nan if row.value is None else row.value for row in rows]
-        axes.plot(result.horizon_s, values, style, color=colour, marker="." * (len(rows) == 1))
-        axes.annotate(
-            f" {subject}", (result.horizon_s[-1], values[-1]), color=colour, va="center", fontsize=8
-        )
+        mean = _bounded(result.normalised_mean[subject])
+        colour = INK if subject == POLICY else "grey"
+        axes.plot(
+            result.horizon_s, values, style, color=colour, marker="." * (len(rows) == 1),
+            label=f"{subject}: {mean}",
+        )  # fmt: skip
         if subject == POLICY and all(row.low is not None for row in rows):
             low, high = [row.low for row in rows], [row.high for row in rows]
             axes.fill_between(result.horizon_s, low, high, color=PALE, alpha=0.6, lw=0)
-    axes.margins(x=0.16)
-    axes.set_ylim(bottom=0)
+        if subject != STOP:  # far off where an action rests at another value; its mean is named
+            highest = max(highest, float(np.nanmax(values)))
+    axes.set_ylim(0, 1.6 * highest or 1)
+    axes.legend(frameon=False, fontsize=8, loc="upper left", ncols=2, title="mean (95 %)")
     axes.set_xlabel("seconds ahead")
     axes.set_ylabel("mean absolute error,\nspreads of the action")
     _plain(axes)

@@ -16,7 +16,8 @@ from lapa_edge.artifact import Bundle
 from lapa_edge.data.dataset import read_dataset
 from lapa_edge.data.episode import Dataset
 from lapa_edge.errors import ConfigError, DataError
-from lapa_edge.evaluate.offline import LAST, MEAN, POLICY, STOP, evaluate_offline
+from lapa_edge.evaluate.offline import evaluate_offline
+from lapa_edge.evaluate.offline_result import LAST, MEAN, POLICY, STOP
 from lapa_edge.runtime.policy import Latent
 from lapa_edge.runtime.session import Session
 from lapa_edge.spec import PolicySpec
