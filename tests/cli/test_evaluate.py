@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from bundles import write_tiny_bundle
+from clips import write_clips
 
 from lapa_edge.cli.command import run_command
 from lapa_edge.cli.evaluate import EvaluateFlags, evaluate
@@ -28,6 +29,9 @@ def test_list_names_environments_and_how_to_install_them(
         (["--tasks", "juggle"], "task 'juggle': not a task of metaworld; one of: button-press"),
         (["--environment", "mars"], "environment 'mars': not known; one of: metaworld"),
         (["--episodes", "0"], "--episodes: expected at least 1, got 0"),
+        (["--frame-drop", "2"], "--frame-drop: expected 0 to 1, got 2"),
+        (["--labels", "x"], "--labels: are read with --data alone"),
+        (["--tasks", "reach", "--unseen", "door-close"], "--unseen: door-close is not evaluated"),
     ],
 )
 def test_a_wrong_flag_is_named_before_any_rollout(
@@ -44,3 +48,26 @@ def test_a_tampered_bundle_never_drives(tmp_path: Path, capsys: pytest.CaptureFi
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x00")
     assert lapa_eval(str(bundle.root)) == 1
     assert "weights.safetensors: expected sha256" in capsys.readouterr().err
+
+
+def test_offline_evaluation_reports_and_warns_of_unknown_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = write_tiny_bundle(tmp_path / "bundle", s=2, control_hz=20.0, chunk=2)
+    clips = write_clips(tmp_path / "clips", 3, labelled=True)
+    robot = (clips / "robot.json").read_text()
+    for old, new in (
+        ("x_m", "joint_0"),
+        ("y_m", "joint_1"),
+        ("dx", "velocity_0"),
+        ("dy", "velocity_1"),
+    ):
+        robot = robot.replace(f'"{old}"', f'"{new}"')
+    (clips / "robot.json").write_text(robot)
+    out = tmp_path / "out"
+    flags = [str(bundle.root), "--data", str(clips), "--split", "all", "--out", str(out)]
+    assert lapa_eval(*flags) == 0
+    assert "never met the words down, move, square" in capsys.readouterr().err
+    assert {p.name for p in out.iterdir()} >= {"offline.json", "offline.md", "horizon.png"}
+    assert lapa_eval(*flags, "--every", "2") == 1
+    assert "holds an evaluation with every 1, expected 2" in capsys.readouterr().err

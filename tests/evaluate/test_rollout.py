@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bundles import write_tiny_bundle
-from numpy.typing import NDArray
+from toy_environments import Line
 
 from lapa_edge.data.episode import RobotSpec
 from lapa_edge.errors import ConfigError
@@ -15,44 +15,6 @@ from lapa_edge.evaluate.environment import Environment
 from lapa_edge.evaluate.recording import record_clip, record_episode
 from lapa_edge.evaluate.rollout import check_fits, run_episode
 from lapa_edge.runtime.session import Session
-
-
-class Line:
-    """A point on a line that its expert walks to the end of; 100 Hz, ten steps to the goal."""
-
-    name, instruction, max_steps = "line", "walk to the end", 40
-    robot = RobotSpec(
-        control_hz=50.0,
-        state_names=("joint_0", "joint_1", "joint_2"),
-        action_names=("action_0", "action_1"),
-        action_low=(-1.0, -1.0),
-        action_high=(1.0, 1.0),
-        action_units=("m/s", "m/s"),
-    )
-
-    def __init__(self, goal: float = 10.0) -> None:
-        self.goal, self.frames, self.actions = goal, 0, list[NDArray[np.float32]]()
-
-    def reset(self, seed: int) -> None:
-        self.place, self.seed = 0.0, seed
-
-    def frame(self) -> NDArray[np.uint8]:
-        self.frames += 1
-        return np.full((16, 16, 3), self.frames, np.uint8)
-
-    def state(self) -> NDArray[np.float32]:
-        return np.array([self.place, 0, 0], np.float32)
-
-    def step(self, action: NDArray[np.float32]) -> bool:
-        self.actions.append(action)
-        self.place += float(action[0])
-        return self.place >= self.goal
-
-    def expert_action(self) -> NDArray[np.float32]:
-        return np.array([1, 0], np.float32)
-
-    def close(self) -> None:
-        pass
 
 
 @pytest.fixture
