@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, and folders held alone: what writers share."""
+"""Files that are either whole or absent, and folders held alone or in turn: what writers share."""
 
 from __future__ import annotations
 
@@ -40,4 +40,12 @@ def held_alone(folder: Path, thing: str) -> Iterator[None]:
         except BlockingIOError as error:
             problem = "another process is writing there"
             raise ConfigError(thing, problem, "wait for it, or stop it") from error
+        yield
+
+
+@contextmanager
+def held_in_turn(lock: Path) -> Iterator[None]:
+    """Hold the file ``lock``, waiting for its turn; for work that the next one finds done."""
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -10,12 +10,9 @@ goes on where it stopped; a store of other clips, or of another size, is built a
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lapa_edge.data.episode import Dataset
-from lapa_edge.data.files import replacing
+from lapa_edge.data.files import held_in_turn, replacing
 from lapa_edge.data.frame_store_build import (
     FRAMES_NAME,
     PROGRESS_NAME,
@@ -122,7 +119,8 @@ def build_frame_store(
     directory.mkdir(parents=True, exist_ok=True)
     build = StoreBuild(dataset, directory, height, width)
     fingerprint = build.fingerprint()
-    with _locked(directory):
+    # The kernel lets go even of a killed process's lock.
+    with held_in_turn(directory / ".lock"):
         store = _ready_store(directory, fingerprint, (height, width))
         if store is None:
             (directory / INDEX_NAME).unlink(missing_ok=True)
@@ -179,14 +177,6 @@ def _ready_store(directory: Path, fingerprint: str, size: tuple[int, int]) -> Fr
     if frames_path.stat().st_size != np.prod(shape, dtype=np.int64):
         return None
     return FrameStore(np.memmap(frames_path, np.uint8, mode="r", shape=shape), spans, skipped)
-
-
-@contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """Hold the directory alone; the kernel lets go even of a killed process's lock."""
-    with (directory / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _native_resize() -> Resize:

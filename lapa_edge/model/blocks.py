@@ -76,6 +76,13 @@ class Block(nn.Module):
         return x + self.feed_forward(x)
 
 
+def unpatch(patches: Tensor, height: int, width: int, patch: int) -> Tensor:
+    """``[b, rows * columns, 3 * patch * patch] -> [b, 3, h, w]``."""
+    rows, columns = height // patch, width // patch
+    x = patches.view(-1, rows, columns, 3, patch, patch)
+    return x.permute(0, 3, 1, 4, 2, 5).reshape(-1, 3, height, width)
+
+
 def count_parameters(module: nn.Module) -> int:
     """Number of trainable scalars."""
     return sum(p.numel() for p in module.parameters() if p.requires_grad)

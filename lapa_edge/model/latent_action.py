@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from lapa_edge.errors import ConfigError
-from lapa_edge.model.blocks import Attention, Block, PatchStem
+from lapa_edge.model.blocks import Attention, Block, PatchStem, unpatch
 from lapa_edge.model.prediction import Prediction
 from lapa_edge.model.quantizer import Quantizer, QuantizerConfig
 
@@ -161,8 +161,5 @@ class LatentActionModel(nn.Module):
         return actions
 
     def _unpatch(self, patches: Tensor) -> Tensor:
-        """``[b, rows * columns, 3 * patch * patch] -> [b, 3, h, w]``."""
         c = self.config
-        rows, columns = c.height // c.patch, c.width // c.patch
-        x = patches.view(-1, rows, columns, 3, c.patch, c.patch)
-        return x.permute(0, 3, 1, 4, 2, 5).reshape(-1, 3, c.height, c.width)
+        return unpatch(patches, c.height, c.width, c.patch)

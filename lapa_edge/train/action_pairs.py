@@ -7,6 +7,8 @@ For inverse dynamics that label video, every action on the way.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,7 +38,7 @@ class PairsOfDemos:
         self,
         first: list[Indices],
         second: list[Indices],
-        actions: list[NDArray[np.floating]],
+        actions: Sequence[NDArray[np.floating]],
         normal: tuple[NDArray[np.floating], NDArray[np.floating]] | None = None,
     ) -> None:
         if not sum(map(len, first)):

@@ -22,6 +22,7 @@ from lapa_edge.data.frame_store import FrameStore
 from lapa_edge.model.action_head import ActionHeadConfig, head_input
 from lapa_edge.model.agent import Agent, InstructedPolicy, no_codebook
 from lapa_edge.model.policy import PolicyConfig
+from lapa_edge.model.unipi import UniPi, UniPiConfig
 from lapa_edge.spec import FrameSpec, LatentSpec, PolicySpec, TextSpec, TimingSpec, check_spec
 from lapa_edge.tokenizer import Tokenizer, build_tokenizer
 from lapa_edge.train.batches import augment, frames_to_tensor
@@ -55,11 +56,17 @@ class ActionsConfig:
     """Augmentation: largest random shift, pixels."""
     light: float = 0.1
     """Augmentation: largest relative change of light."""
+    unipi: UniPiConfig | None = None
+    """In place of the trunk, a predictor of frames and an inverse dynamics behind it."""
+
+
+Pretrained = tuple[InstructedPolicy, Tensor] | Agent
+"""Stage 2's policy and stage 1's codebook, or a whole agent that goes on with its own head."""
 
 
 def train_actions(
     config: ActionsConfig,
-    pretrained: tuple[InstructedPolicy, Tensor] | None,
+    pretrained: Pretrained | None,
     dataset: Dataset,
     store: FrameStore,
     run: RunDirectory,
@@ -67,7 +74,7 @@ def train_actions(
     """Train on the labelled demos; the finished weights are in `run`.
 
     Args:
-        pretrained: stage 2's policy and stage 1's codebook; None trains from scratch.
+        pretrained: what the demos ground; None trains from scratch.
         dataset: labelled episodes only.
     """
     device = pick_device()
@@ -136,8 +143,10 @@ def actions_config(
     )
 
 
-def build_agent(config: ActionsConfig, pretrained: tuple[InstructedPolicy, Tensor] | None) -> Agent:
+def build_agent(config: ActionsConfig, pretrained: Pretrained | None) -> Agent:
     """The agent of `config`: around the pretrained policy, or with random weights."""
+    if isinstance(pretrained, Agent):
+        return pretrained
     if pretrained:
         instructed, codebook = pretrained
     else:
@@ -145,6 +154,8 @@ def build_agent(config: ActionsConfig, pretrained: tuple[InstructedPolicy, Tenso
         n, k = (latent.n, latent.k) if latent else (0, 1)
         instructed = InstructedPolicy(config.policy, n, k, words.vocabulary_size, words.max_tokens)
         codebook = torch.zeros(latent.k, latent.d) if latent else no_codebook()
+        if config.unipi:
+            instructed.register_module("policy", UniPi(config.policy, config.unipi))
     spec = config.spec
     return Agent(instructed, codebook, spec.head_input_dim, spec.head_output_dim, config.head)
 
