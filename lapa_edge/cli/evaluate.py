@@ -54,8 +54,9 @@ def evaluate(flags: EvaluateFlags) -> None:
 
     from lapa_edge.artifact import load_bundle
     from lapa_edge.errors import ConfigError
-    from lapa_edge.evaluate.evaluation import RolloutJob, check_tasks, run_jobs, summarise
+    from lapa_edge.evaluate.evaluation import RolloutJob, check_tasks, run_jobs
     from lapa_edge.evaluate.registry import ENVIRONMENTS
+    from lapa_edge.evaluate.summary import summarise
     from lapa_edge.evaluate.table import list_environments, success_table
     from lapa_edge.progress import progress_bar
 

@@ -25,9 +25,10 @@ from lapa_edge.demo.report import Report, compare, verdict, write_report
 from lapa_edge.demo.rollouts import roll_out
 from lapa_edge.demo.stages import StageLog
 from lapa_edge.errors import BundleError, LapaError
-from lapa_edge.evaluate.evaluation import JobAnswer, summarise
+from lapa_edge.evaluate.evaluation import JobAnswer
 from lapa_edge.evaluate.latents.pictures import draw_codes, start_frames
 from lapa_edge.evaluate.latents.usage import common_sequences
+from lapa_edge.evaluate.summary import summarise
 from lapa_edge.evaluate.table import success_table
 from lapa_edge.export.bundle import export_checked_bundle
 from lapa_edge.export.engines import build_engines

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from lapa_edge.data.labels import CodeUsage
-from lapa_edge.evaluate.evaluation import MethodResult
+from lapa_edge.evaluate.summary import MethodResult
 from lapa_edge.evaluate.statistics import difference_interval
 from lapa_edge.evaluate.table import percent
 from lapa_edge.runtime.profile import Latency, Machine

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
 from lapa_edge.demo.plan import ENVIRONMENT, POLICY_LATENCY_S, Plan
-from lapa_edge.evaluate.evaluation import JobAnswer, RolloutJob, run_jobs
+from lapa_edge.evaluate.evaluation import JobAnswer, RolloutJob, run_kept_jobs
 from lapa_edge.progress import progress_bar
-from lapa_edge.train.run_directory import write_text
 
 
 def roll_out(
@@ -18,25 +15,11 @@ def roll_out(
     """Every rollout of one method, from its bundle; answers and videos are kept in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     jobs = _jobs(plan, seed, method, bundle, folder)
-    missing = [job for path, job in jobs.items() if _read(path) is None]
-    paths = {job: path for path, job in jobs.items()}
     with progress_bar() as bar:
         task_id = bar.add_task(
             f"rollouts ({method})", total=plan.rollouts_per_task * len(plan.tasks)
         )
-        bar.advance(task_id, sum(len(j.seeds) for j in jobs.values() if j not in missing))
-        for answer in run_jobs(missing, processes):
-            write_text(paths[answer.job], msgspec.json.encode(answer).decode())
-            bar.advance(task_id, len(answer.episodes))
-    return [kept for path in jobs if (kept := _read(path))]
-
-
-def _read(path: Path) -> JobAnswer | None:
-    """A kept answer; a damaged one counts as missing."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=JobAnswer)
-    except (FileNotFoundError, msgspec.MsgspecError):
-        return None
+        return run_kept_jobs(jobs, processes, lambda done: bar.advance(task_id, done))
 
 
 def video_path(folder: Path, method: str, task: str) -> Path:

@@ -1,12 +1,13 @@
-"""Many seeded rollouts of one bundle in worker processes, and the table they make.
+"""Many seeded rollouts in worker processes, from a bundle, and the answers they give.
 
-Workers import the runtime and the simulator, never torch; each says so in its answer.
+Workers import the runtime and the simulator, never torch; each says so in its answer. A stage-3
+run is evaluated by the same function with a session of another make, which does need torch.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lapa_edge.artifact import load_bundle
+from lapa_edge.data.files import replacing
 from lapa_edge.data.video import write_video
 from lapa_edge.errors import ConfigError
+from lapa_edge.evaluate.disturbance import Disturbance
+from lapa_edge.evaluate.execution import ExecutionMode, build_execution
 from lapa_edge.evaluate.registry import build_environment, find_entry
 from lapa_edge.evaluate.rollout import Episode, check_fits, run_episode
-from lapa_edge.evaluate.statistics import wilson_interval
 from lapa_edge.evaluate.workers import run_in_workers
 from lapa_edge.runtime.head import HeadBackend
 from lapa_edge.runtime.session import Session
@@ -27,7 +30,10 @@ from lapa_edge.runtime.session import Session
 class RolloutJob(msgspec.Struct, frozen=True, kw_only=True):
     """Some episodes of one task, run one after another in one process.
 
-    `video`: where to write what the policy saw in the first of them; empty for nowhere.
+    video: where to write what the policy saw in the first of them; empty for nowhere.
+    disturbance: what goes wrong on the way. execution: how looks become motion; blocking plays
+    `execute_steps` actions of a chunk, all where None. checkpoint: a stage-3 run, in place of
+    the bundle, for a worker that knows torch. split: "seen" or "unseen" in training, or "".
     """
 
     bundle: str
@@ -37,27 +43,11 @@ class RolloutJob(msgspec.Struct, frozen=True, kw_only=True):
     latency_s: float
     head: HeadBackend = "native"
     video: str = ""
-
-
-class TaskResult(msgspec.Struct, frozen=True, kw_only=True):
-    """Success on one task."""
-
-    successes: int
-    episodes: int
-    interval_95: tuple[float, float]
-    mean_steps_to_success: float | None
-    stops: int
-
-
-class MethodResult(msgspec.Struct, frozen=True, kw_only=True):
-    """Success of one bundle over tasks; `mean_success` weighs each episode alike."""
-
-    mean_success: float
-    episodes: int
-    interval_95: tuple[float, float]
-    tasks: dict[str, TaskResult]
-    latent_age_s_mean: float
-    torch_imported_by_runtime: bool
+    disturbance: Disturbance = Disturbance()
+    execution: ExecutionMode = "two-rate"
+    execute_steps: int | None = None
+    checkpoint: str = ""
+    split: str = ""
 
 
 class JobAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,9 +59,78 @@ class JobAnswer(msgspec.Struct, frozen=True, kw_only=True):
     torch_imported: bool
 
 
-def run_jobs(jobs: Sequence[RolloutJob], processes: int = 2) -> Iterator[JobAnswer]:
+OpenSession = Callable[[RolloutJob, str], Session]
+Worker = Callable[[RolloutJob], JobAnswer]
+
+
+def open_bundle(job: RolloutJob, instruction: str) -> Session:
+    """The session of a job's bundle."""
+    return Session(load_bundle(Path(job.bundle)), instruction, job.head)
+
+
+def run_job(job: RolloutJob, open_session: OpenSession = open_bundle) -> JobAnswer:
+    """Run the episodes of one job in this process."""
+    environment = build_environment(job.environment, job.task)
+    try:
+        session = open_session(job, environment.instruction)
+        check_fits(session.spec, environment)
+        execution = build_execution(job.execution, session, job.execute_steps)
+        seen: list[NDArray[np.uint8]] = []
+        episodes = [
+            run_episode(
+                session,
+                environment,
+                seed,
+                job.latency_s,
+                (lambda frame, _: seen.append(frame.copy())) if job.video and not i else None,
+                disturbance=job.disturbance,
+                execution=execution,
+            )
+            for i, seed in enumerate(job.seeds)
+        ]
+    finally:
+        environment.close()
+    if seen:
+        write_video(Path(job.video), seen, session.spec.timing.policy_hz)
+    return JobAnswer(
+        job=job,
+        instruction=episodes[0].instruction if episodes else environment.instruction,
+        episodes=episodes,
+        torch_imported="torch" in sys.modules,
+    )
+
+
+def run_jobs(
+    jobs: Sequence[RolloutJob], processes: int = 2, worker: Worker = run_job
+) -> Iterator[JobAnswer]:
     """Answers in the order they come. The first error of a worker ends the rest."""
-    return run_in_workers(run_job, jobs, processes)
+    return run_in_workers(worker, jobs, processes)
+
+
+def run_kept_jobs(
+    jobs: Mapping[Path, RolloutJob],
+    processes: int,
+    advance: Callable[[int], None],
+    worker: Worker = run_job,
+) -> list[JobAnswer]:
+    """The answers of `jobs`, each kept at its path: a stopped evaluation loses one a process.
+
+    Args:
+        jobs: by where the answer is kept. An answer there to another job counts as missing.
+        processes: at a time.
+        advance: called with the number of episodes done, kept ones first.
+        worker: runs one job; importable by name.
+    """
+    answers = {path: kept for path, job in jobs.items() if (kept := _read_kept(path, job))}
+    advance(sum(len(answer.episodes) for answer in answers.values()))
+    missing = {job: path for path, job in jobs.items() if path not in answers}
+    for answer in run_jobs(list(missing), processes, worker):
+        path = missing[answer.job]
+        with replacing(path) as partial:
+            partial.write_bytes(msgspec.json.encode(answer))
+        answers[path] = answer
+        advance(len(answer.episodes))
+    return [answers[path] for path in jobs]
 
 
 def check_tasks(environment: str, tasks: Sequence[str]) -> None:
@@ -84,60 +143,11 @@ def check_tasks(environment: str, tasks: Sequence[str]) -> None:
             )
 
 
-def run_job(job: RolloutJob) -> JobAnswer:
-    """Run the episodes of one job in this process."""
-    bundle = load_bundle(Path(job.bundle))
-    environment = build_environment(job.environment, job.task)
+def _read_kept(path: Path, job: RolloutJob) -> JobAnswer | None:
+    """A kept answer to this very job, with its video; a damaged one counts as missing."""
     try:
-        check_fits(bundle.spec, environment)
-        session = Session(bundle, environment.instruction, job.head)
-        seen: list[NDArray[np.uint8]] = []
-        episodes = [
-            run_episode(
-                session,
-                environment,
-                seed,
-                job.latency_s,
-                (lambda frame, _: seen.append(frame.copy())) if job.video and not i else None,
-            )
-            for i, seed in enumerate(job.seeds)
-        ]
-    finally:
-        environment.close()
-    if seen:
-        write_video(Path(job.video), seen, bundle.spec.timing.policy_hz)
-    return JobAnswer(
-        job=job,
-        instruction=environment.instruction,
-        episodes=episodes,
-        torch_imported="torch" in sys.modules,
-    )
-
-
-def summarise(answers: Sequence[JobAnswer]) -> MethodResult:
-    """The table of one method from the answers of its jobs."""
-    by_task: dict[str, list[Episode]] = {}
-    for answer in answers:
-        by_task.setdefault(answer.job.task, []).extend(answer.episodes)
-    every = [episode for episodes in by_task.values() for episode in episodes]
-    successes = sum(episode.success for episode in every)
-    ages = [age for episode in every for age in episode.latent_age_s]
-    return MethodResult(
-        mean_success=successes / max(1, len(every)),
-        episodes=len(every),
-        interval_95=wilson_interval(successes, len(every)),
-        tasks={task: _task_result(by_task[task]) for task in sorted(by_task)},
-        latent_age_s_mean=sum(ages) / max(1, len(ages)),
-        torch_imported_by_runtime=any(answer.torch_imported for answer in answers),
-    )
-
-
-def _task_result(episodes: list[Episode]) -> TaskResult:
-    solved = [episode.steps for episode in episodes if episode.success]
-    return TaskResult(
-        successes=len(solved),
-        episodes=len(episodes),
-        interval_95=wilson_interval(len(solved), len(episodes)),
-        mean_steps_to_success=sum(solved) / len(solved) if solved else None,
-        stops=sum(episode.stops for episode in episodes),
-    )
+        kept = msgspec.json.decode(path.read_bytes(), type=JobAnswer)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+    whole = not job.video or Path(job.video).is_file()
+    return kept if kept.job == job and whole else None

@@ -1,8 +1,15 @@
-"""What may be said of a success rate: Wilson's interval (Wilson 1927), and of a difference."""
+"""What may be said of a success rate: Wilson's interval (Wilson 1927), and of a difference.
+
+And how numbers that are no rates lie: their quartiles, their mean and tail.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
 
 Z_95 = 1.959963984540054
 
@@ -33,3 +40,33 @@ def difference_interval(
     low = a - b - math.hypot(a - low_a, high_b - b)
     high = a - b + math.hypot(high_a - a, b - low_b)
     return low, high
+
+
+class Quartiles(msgspec.Struct, frozen=True):
+    """A median, and the quarter below and above it."""
+
+    low: float
+    median: float
+    high: float
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """A mean, and how far the tail reaches."""
+
+    mean: float
+    p95: float
+    max: float
+
+
+def quartiles(values: Sequence[float]) -> Quartiles | None:
+    """Of any number of values; None of none."""
+    if not len(values):
+        return None
+    return Quartiles(*(float(q) for q in np.percentile(values, (25, 50, 75))))
+
+
+def spread(values: Sequence[float]) -> Spread | None:
+    """Of any number of values; None of none."""
+    if not len(values):
+        return None
+    return Spread(float(np.mean(values)), float(np.percentile(values, 95)), float(np.max(values)))

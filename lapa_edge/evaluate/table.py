@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rich.table import Table
 
 from lapa_edge.errors import LapaError
-from lapa_edge.evaluate.evaluation import MethodResult
+from lapa_edge.evaluate.summary import MethodResult
 from lapa_edge.evaluate.registry import ENVIRONMENTS
 
 

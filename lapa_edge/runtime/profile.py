@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import ConfigError
-from lapa_edge.runtime.head import NativeHead, OnnxHead
+from lapa_edge.runtime.head import NativeHead, OnnxHead, build_head
 from lapa_edge.runtime.onnx_graph import OnnxGraph
+from lapa_edge.runtime.policy import Policy
 from lapa_edge.runtime.session import Session
 
 INSTRUCTION = "go"  # how long the policy takes does not depend on the words
@@ -124,19 +125,20 @@ def build_parts(
 ) -> dict[str, Part]:
     """Each part as a call without arguments, on one random observation."""
     rng, spec = np.random.default_rng(seed), bundle.spec
-    session = Session(bundle, INSTRUCTION, threads=threads)
+    policy = Policy(bundle, INSTRUCTION, threads)
     policy_graph = OnnxGraph(bundle.path("policy.onnx"), threads)
     text_graph = OnnxGraph(bundle.path("text_encoder.onnx"))
     native, onnx = NativeHead(bundle), OnnxHead(bundle)
+    session = Session.of(spec, policy, build_head(bundle))
     frame = rng.integers(0, 256, (*camera_size, 3), np.uint8)
     state = np.array(spec.state.mean, np.float32)
-    image = session.policy.preprocess(frame)
+    image = policy.preprocess(frame)
     ids = np.ones((1, spec.text.max_tokens), np.int64)
     text = text_graph.run(ids=ids)["text"]
     x = rng.standard_normal(spec.head_input_dim).astype(np.float32)
     session.accept(session.look(frame, 0.0))
     return {
-        "preprocess": lambda: session.policy.preprocess(frame),
+        "preprocess": lambda: policy.preprocess(frame),
         "text_encoder": lambda: text_graph.run(ids=ids),
         "policy": lambda: policy_graph.run(image=image, text=text),
         "look": lambda: session.look(frame, 0.0),

@@ -6,14 +6,28 @@ clock; the session only ever compares the two times it was given.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import RuntimeInputError
-from lapa_edge.runtime.head import HeadBackend, HeadInput, HeadPrecision, build_head
+from lapa_edge.runtime.head import Head, HeadBackend, HeadInput, HeadPrecision, build_head
 from lapa_edge.runtime.policy import Latent, Policy
 from lapa_edge.runtime.safety import Command, SafetyGate
+from lapa_edge.spec import PolicySpec
+
+
+class LatentPolicy(Protocol):
+    """Whatever looks for a session: the bundle's `Policy`, or a checkpoint in another framework."""
+
+    @property
+    def instruction(self) -> str:
+        """What it is told to do, in words."""
+
+    def look(self, frame: NDArray[np.uint8], seen_at_s: float) -> Latent:
+        """The latent action for a camera frame ``u8 [H, W, 3]`` taken at `seen_at_s`."""
 
 
 class Session:
@@ -38,11 +52,26 @@ class Session:
         threads: int = 1,
         head_precision: HeadPrecision = "f32",
     ) -> None:
-        self.spec = bundle.spec
-        self.policy = Policy(bundle, instruction, threads)
-        self.head = build_head(bundle, head_backend, head_precision)
-        self._input = HeadInput(self.spec)
-        self._gate = SafetyGate(self.spec.action, self.spec.timing.max_latent_age_s)
+        policy = Policy(bundle, instruction, threads)
+        self._set_up(bundle.spec, policy, build_head(bundle, head_backend, head_precision))
+
+    @classmethod
+    def of(cls, spec: PolicySpec, policy: LatentPolicy, head: Head) -> Session:
+        """A session of any two halves that speak the spec's language.
+
+        Args:
+            spec: what both were trained for.
+            policy: looks; its instruction is set already.
+            head: ``f32 [in] -> f32 [p * a]``, the chunk in normalised units.
+        """
+        session = cls.__new__(cls)
+        session._set_up(spec, policy, head)
+        return session
+
+    def _set_up(self, spec: PolicySpec, policy: LatentPolicy, head: Head) -> None:
+        self.spec, self.policy, self.head = spec, policy, head
+        self._input = HeadInput(spec)
+        self._gate = SafetyGate(spec.action, spec.timing.max_latent_age_s)
         self.reset()
 
     def reset(self) -> None:

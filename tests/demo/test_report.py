@@ -9,8 +9,9 @@ import pytest
 
 from lapa_edge.data.labels import CodeUsage
 from lapa_edge.demo.report import Report, compare, verdict, write_report
-from lapa_edge.evaluate.evaluation import JobAnswer, MethodResult, RolloutJob, summarise
+from lapa_edge.evaluate.evaluation import JobAnswer, RolloutJob
 from lapa_edge.evaluate.rollout import Episode
+from lapa_edge.evaluate.summary import MethodResult, summarise
 from lapa_edge.runtime.profile import Latency, describe_machine
 
 

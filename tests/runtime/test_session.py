@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lapa_edge.errors import RuntimeInputError
+from lapa_edge.runtime.head import OnnxHead
 from lapa_edge.runtime.policy import Latent
 from lapa_edge.runtime.session import Session
 
@@ -62,6 +63,28 @@ def test_a_policy_without_codes_moves_too(tmp_path):
     session = Session(write_tiny_bundle(tmp_path / "tiny", n=0), "push left")
     session.accept(session.look(FRAME, 0.0))
     assert session.act(STATE, 0.1).stopped is None
+
+
+def test_a_session_of_other_halves_acts_as_the_bundles_own(bundle, session):
+    class Borrowed:
+        """The same policy, known by `look` and `instruction` alone."""
+
+        instruction = "push the red block"
+
+        def look(self, frame, seen_at_s):
+            return session.policy.look(frame, seen_at_s)
+
+    other = Session.of(bundle.spec, Borrowed(), OnnxHead(bundle))
+    assert other.policy.instruction == session.policy.instruction
+    assert other.act(STATE, 0.0).stopped == "the policy has not looked yet"
+    other.reset()
+    other.accept(other.look(FRAME, 0.0))
+    expected = Session(bundle, "push the red block", "onnx")
+    expected.accept(expected.look(FRAME, 0.0))
+    for now_s in (0.1, 0.12, 0.7):
+        mine, theirs = other.act(STATE, now_s), expected.act(STATE, now_s)
+        assert mine.action.tolist() == theirs.action.tolist()
+        assert mine.stopped == theirs.stopped
 
 
 def test_no_look_no_move(bundle):

@@ -1,0 +1,315 @@
+"""A policy judged on a recorded dataset: what it would do, beside what was done.
+
+At each frame the policy looks, and the head is asked for a chunk at the control step that comes
+`latency_s` after it, with the recorded state and the recorded action before. Its error is told
+beside those of three policies that look at nothing: stand still, the mean action of the training,
+and the last action again, which the head is told and could simply repeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from lapa_edge.data.episode import Dataset, Episode
+from lapa_edge.errors import ConfigError, DataError
+from lapa_edge.evaluate.latents.estimate import Estimate, clip_weights, estimate
+from lapa_edge.evaluate.rollout import Instructable
+from lapa_edge.runtime.head import HeadInput
+from lapa_edge.runtime.session import Session
+from lapa_edge.spec import PolicySpec
+
+POLICY, STOP, MEAN, LAST = SUBJECTS = ("policy", "stop", "mean action", "last action")
+Floats = NDArray[np.float64]
+KnownCodes = Mapping[str, tuple[NDArray[np.integer], NDArray[np.integer]]]
+"""By clip, frames [m] and the codes [m, n] that stage 1 gives them."""
+
+
+class OfflineEpisode(msgspec.Struct, frozen=True, kw_only=True):
+    """Sums over one episode's moments; an interval draws whole episodes anew.
+
+    moments: steps that were judged. normalised: by subject, the absolute error of each horizon
+    ``[p]``, over actions in units of their spread; physical: the same by action ``[a]``, in its
+    own unit, over the horizons. cosine: by subject, the sum of the cosines between the chunk's
+    displacement and the recorded one, over `moving` moments. codes: how many were `right` of
+    `coded`, all of a sequence (`whole`) of `sequences`, and by the commonest code (`commonest`).
+    """
+
+    name: str
+    instruction: str
+    moments: int
+    normalised: dict[str, list[float]]
+    physical: dict[str, list[float]]
+    cosine: dict[str, float]
+    moving: int
+    right: int = 0
+    coded: int = 0
+    whole: int = 0
+    sequences: int = 0
+    commonest: int = 0
+    unknown: list[str] = []
+
+
+class Bounded(msgspec.Struct, frozen=True):
+    """A number with its 95 % interval over episodes; None where there is none to tell."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class OfflineResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The report: by subject, error by horizon and by action, and the direction's cosine."""
+
+    episodes: int
+    moments: int
+    latency_s: float
+    horizon_s: list[float]
+    normalised: dict[str, list[Bounded]]
+    normalised_mean: dict[str, Bounded]
+    physical: dict[str, dict[str, Bounded]]
+    units: dict[str, str]
+    cosine: dict[str, Bounded]
+    code_accuracy: Bounded | None
+    sequence_accuracy: Bounded | None
+    commonest_code: Bounded | None
+    each: list[OfflineEpisode]
+
+
+def evaluate_offline(
+    open_session: Callable[[str], Session],
+    dataset: Dataset,
+    *,
+    latency_s: float = 0.0,
+    every: int = 1,
+    codes: KnownCodes | None = None,
+    tick: Callable[[int], None] = lambda done: None,
+    seed: int = 0,
+) -> OfflineResult:
+    """Judge a session on every labelled episode of a dataset.
+
+    Args:
+        open_session: an instruction to a session; opened once, and told each episode's words.
+        dataset: its labelled episodes count; others are passed over.
+        latency_s: age of the frame when the head is asked, seconds.
+        every: looks at every so many frames.
+        codes: what stage 1 reads between the frames, for the accuracy of the policy's codes.
+        tick: called with 1 after each episode.
+        seed: of the intervals.
+
+    Raises:
+        ConfigError: the dataset's robot is not the session's, or codes of another latent space.
+        DataError: nothing is labelled, or no frame has a control step after it.
+    """
+    labelled = dataset.labelled.episodes
+    if dataset.robot is None or not labelled:
+        raise DataError(
+            f"data {dataset.root}", "no episode has steps, so there is nothing to compare with",
+            "give labelled data (see the README)",
+        )  # fmt: skip
+    session = open_session(labelled[0].instruction)
+    check_data(session.spec, dataset)
+    if codes is not None:
+        _check_codes(session.spec, codes)
+    commonest = _commonest(codes) if codes else None
+    each = []
+    for episode in labelled:
+        judged = _judge(session, episode, latency_s, every, codes or {}, commonest)
+        if judged is not None:
+            each.append(judged)
+        tick(1)
+    if not each:
+        raise DataError(
+            f"data {dataset.root}", f"no frame has a control step {latency_s:g} s after it",
+            "check fps and time_s",
+        )  # fmt: skip
+    return summarise_offline(session.spec, each, latency_s, seed)
+
+
+def check_data(spec: PolicySpec, dataset: Dataset) -> None:
+    """Raise `ConfigError` where a dataset's state or actions are not the bundle's."""
+    robot = dataset.robot
+    assert robot is not None
+    for what, wanted, found in (
+        ("state", spec.state.names, robot.state_names),
+        ("action", spec.action.names, robot.action_names),
+    ):
+        if wanted != found:
+            missing = [name for name in wanted if name not in found]
+            lacks = f" (no {', '.join(missing)})" if missing else ""
+            raise ConfigError(
+                f"data {dataset.root}",
+                f"{what}: the bundle expects {', '.join(wanted)}, the data has "
+                f"{', '.join(found)}{lacks}",
+                "evaluate the bundle on data of the robot it was trained for",
+            )
+    if spec.action.control_hz != robot.control_hz:
+        raise ConfigError(
+            f"data {dataset.root}",
+            f"the bundle acts at {spec.action.control_hz:g} Hz, the data at {robot.control_hz:g}",
+            "evaluate the bundle on data of the robot it was trained for",
+        )
+    if len(spec.cameras) > 1:
+        raise ConfigError(
+            f"data {dataset.root}",
+            f"the bundle looks through {', '.join(spec.cameras)}; one camera can be read here",
+        )
+
+
+def _judge(
+    session: Session,
+    episode: Episode,
+    latency_s: float,
+    every: int,
+    codes: KnownCodes,
+    commonest: NDArray[np.integer] | None,
+) -> OfflineEpisode | None:
+    """One episode; None where no frame has a control step `latency_s` after it."""
+    assert episode.steps is not None
+    unknown: list[str] = []
+    if isinstance(session.policy, Instructable):
+        unknown = list(session.policy.set_instruction(episode.instruction))
+    spec, steps = session.spec, episode.steps
+    taken_s = np.arange(episode.frame_count) / episode.fps
+    step_of = np.searchsorted(steps.time_s, taken_s + latency_s - 1e-6)
+    known = dict(zip(*codes[episode.name], strict=True)) if episode.name in codes else {}
+    stop = np.array(spec.action.stop, np.float32)
+    chunks = {subject: [] for subject in SUBJECTS}  # type: dict[str, list[Floats]]
+    truth: list[NDArray[np.float32]] = []
+    right = coded = whole = sequences = hits = 0
+    head_input = HeadInput(spec)
+    for index, frame in enumerate(episode.video.read()):
+        if index % every or index >= len(step_of) or step_of[index] >= len(steps):
+            continue
+        step, seen_s = int(step_of[index]), float(taken_s[index])
+        latent = session.look(frame, seen_s)
+        last = steps.action[step - 1] if step else stop
+        age_s = max(0.0, float(steps.time_s[step]) - seen_s)
+        x = head_input.fill(latent, steps.state[step], last, age_s)
+        normalised = session.head.forward(x).reshape(spec.action.chunk, -1)
+        chunks[POLICY].append(normalised.astype(np.float64) * spec.action.std + spec.action.mean)
+        for subject, action in ((STOP, stop), (MEAN, spec.action.mean), (LAST, last)):
+            chunks[subject].append(np.tile(np.asarray(action, np.float64), (spec.action.chunk, 1)))
+        truth.append(_following(steps.action, step, spec.action.chunk))
+        if index in known:
+            same = latent.codes == known[index]
+            right, coded = right + int(same.sum()), coded + len(same)
+            whole, sequences = whole + bool(same.all()), sequences + 1
+            hits += int((commonest == known[index]).sum())
+    if not truth:
+        return None
+    wanted = np.array(truth, np.float64)  # [m, p, a]
+    scored = {name: _score(np.array(chunk), wanted, spec) for name, chunk in chunks.items()}
+    return OfflineEpisode(
+        name=episode.name,
+        instruction=episode.instruction,
+        moments=len(wanted),
+        normalised={name: score[0].tolist() for name, score in scored.items()},
+        physical={name: score[1].tolist() for name, score in scored.items()},
+        cosine={name: score[2] for name, score in scored.items()},
+        moving=int(_moves(wanted, spec).sum()),
+        right=right,
+        coded=coded,
+        whole=whole,
+        sequences=sequences,
+        commonest=hits,
+        unknown=unknown,
+    )
+
+
+def _score(chunk: Floats, wanted: Floats, spec: PolicySpec) -> tuple[Floats, Floats, float]:
+    """Sums over moments: error by horizon [p], by action [a], and of the direction's cosine."""
+    low, high = np.array(spec.action.low), np.array(spec.action.high)
+    error = np.abs(np.clip(chunk, low, high) - wanted)  # [m, p, a], of what the robot is told
+    by_horizon = (error / spec.action.std).mean(-1).sum(0)
+    moves = _moves(wanted, spec)
+    ours, theirs = _way(chunk, spec)[moves], _way(wanted, spec)[moves]
+    lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
+    # Standing still points nowhere: its cosine is 0, neither right nor wrong.
+    cosine = (ours * theirs).sum(1) / np.where(lengths > 0, lengths, np.inf)
+    return by_horizon, error.mean(1).sum(0), float(cosine.sum())
+
+
+def _way(chunk: Floats, spec: PolicySpec) -> Floats:
+    """Displacement over the chunk [m, a'], in units of the actions' spread; deltas alone."""
+    kinds = spec.action.kinds or ("delta",) * len(spec.action.names)
+    deltas = np.array([kind == "delta" for kind in kinds])
+    way: Floats = chunk.sum(1)[:, deltas] / np.array(spec.action.std)[deltas]
+    return way
+
+
+def _moves(wanted: Floats, spec: PolicySpec) -> NDArray[np.bool_]:
+    return np.asarray(np.linalg.norm(_way(wanted, spec), axis=1) > 1e-3)
+
+
+def _following(action: NDArray[np.float32], step: int, p: int) -> NDArray[np.float32]:
+    """``[p, a]`` from `step` on; the last one repeated, as in training."""
+    return action[np.minimum(np.arange(step, step + p), len(action) - 1)]
+
+
+def summarise_offline(
+    spec: PolicySpec, each: Sequence[OfflineEpisode], latency_s: float, seed: int = 0
+) -> OfflineResult:
+    """Means over moments, with intervals that draw episodes anew."""
+    weights = clip_weights(len(each), seed)
+    moments = np.array([e.moments for e in each], np.float64)
+
+    def mean(sums: Sequence[float], counts: Sequence[float] | Floats = moments) -> Bounded:
+        top, below = np.array(sums, np.float64), np.array(counts, np.float64)
+        if not below.sum():
+            return Bounded(None, None, None)
+        with np.errstate(invalid="ignore"):
+            return _bounded(estimate(lambda w: (w @ top) / (w @ below), weights))
+
+    p, names = spec.action.chunk, spec.action.names
+    coded = sum(e.coded for e in each) > 0
+    return OfflineResult(
+        episodes=len(each),
+        moments=int(moments.sum()),
+        latency_s=latency_s,
+        horizon_s=[h / spec.action.control_hz for h in range(p)],
+        normalised={
+            s: [mean([e.normalised[s][h] for e in each]) for h in range(p)] for s in SUBJECTS
+        },
+        normalised_mean={s: mean([sum(e.normalised[s]) / p for e in each]) for s in SUBJECTS},
+        physical={
+            s: {name: mean([e.physical[s][i] for e in each]) for i, name in enumerate(names)}
+            for s in SUBJECTS
+        },
+        units=dict(zip(names, spec.action.units, strict=True)),
+        cosine={s: mean([e.cosine[s] for e in each], [e.moving for e in each]) for s in SUBJECTS},
+        code_accuracy=mean([e.right for e in each], [e.coded for e in each]) if coded else None,
+        sequence_accuracy=(
+            mean([e.whole for e in each], [e.sequences for e in each]) if coded else None
+        ),
+        commonest_code=mean([e.commonest for e in each], [e.coded for e in each]) if coded else None,
+        each=list(each),
+    )
+
+
+def _bounded(found: Estimate) -> Bounded:
+    return Bounded(
+        *(float(v) if np.isfinite(v) else None for v in (found.value, found.low, found.high))
+    )
+
+
+def _check_codes(spec: PolicySpec, codes: KnownCodes) -> None:
+    if spec.latent is None:
+        raise ConfigError("codes", "the bundle predicts none", "leave --labels or --latents away")
+    for clip, (_, found) in codes.items():
+        if found.shape[1] != spec.latent.n or found.max(initial=0) >= spec.latent.k:
+            raise ConfigError(
+                f"codes of clip {clip}",
+                f"expected {spec.latent.n} out of {spec.latent.k}, got {found.shape[1]} up to "
+                f"{found.max(initial=0)}",
+                "give the labels, or the stage-1 run, that the policy was trained on",
+            )
+
+
+def _commonest(codes: KnownCodes) -> NDArray[np.integer]:
+    """The commonest code of each place ``[n]``: what a policy that looks at nothing would say."""
+    stacked = np.concatenate([found for _, found in codes.values()])
+    return np.array([np.bincount(column).argmax() for column in stacked.T])
