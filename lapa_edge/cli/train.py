@@ -12,6 +12,7 @@ from lapa_edge.cli.command import run_command
 from lapa_edge.cli.compare import Compare, compare
 from lapa_edge.cli.stage_flags import StageFlags
 from lapa_edge.cli.sweep import Sweep, sweep
+from lapa_edge.cli.train_baseline import BaselineFlags, train_baseline
 from lapa_edge.cli.train_latents import Latents, train_latents
 
 
@@ -24,15 +25,13 @@ class Policy(StageFlags):
 
 
 @dataclass(frozen=True)
-class Actions(StageFlags):
+class Actions(BaselineFlags):
     """Stage 3: ground the latents in a few labelled demos."""
 
     latents: Path | None = None
     """The stage-1 run."""
     policy: Path | None = None
     """The stage-2 run."""
-    scratch: bool = False
-    """The Scratch baseline: no stages 1 and 2."""
     labelled_share: float = 1.0
     """Share of the labelled episodes to use, (0, 1]; 0.1 takes every tenth."""
     chunk: int = 8
@@ -93,6 +92,9 @@ def _train_policy(flags: Policy) -> None:
 
 
 def _train_actions(flags: Actions) -> None:
+    if flags.baseline:
+        train_baseline(flags)
+        return
     from lapa_edge.errors import ConfigError
     from lapa_edge.spec import TimingSpec
     from lapa_edge.train.actions import actions_config, train_actions
@@ -101,23 +103,19 @@ def _train_actions(flags: Actions) -> None:
     from lapa_edge.train.presets import PRESETS
     from lapa_edge.train.run_directory import RunDirectory
 
+    if flags.policy is None or flags.latents is None:
+        raise ConfigError(
+            "lapa-train actions", "expected --latents RUN and --policy RUN, or --baseline NAME"
+        )
     dataset = flags.read(flags.labelled_share).labelled
-    pretrained = None
-    tokenizer, latent, policy = None, None, PRESETS[flags.preset].policy
-    if not flags.scratch:
-        if flags.policy is None or flags.latents is None:
-            raise ConfigError(
-                "lapa-train actions", "expected --latents RUN and --policy RUN, or --scratch"
-            )
-        stage2, instructed = read_policy(RunDirectory(flags.policy))
-        _, latent_model = read_latent_model(RunDirectory(flags.latents))
-        pretrained = (instructed, latent_model.quantizer.codebook.detach().cpu().clone())
-        tokenizer, latent, policy = stage2.tokenizer, stage2.latent, stage2.model
+    stage2, instructed = read_policy(RunDirectory(flags.policy))
+    _, latent_model = read_latent_model(RunDirectory(flags.latents))
+    codebook = latent_model.quantizer.codebook.detach().cpu().clone()
     config = actions_config(
         dataset,
-        latent=latent,
-        tokenizer=tokenizer,
-        policy=policy,
+        latent=stage2.latent,
+        tokenizer=stage2.tokenizer,
+        policy=stage2.model,
         head=PRESETS[flags.preset].head,
         timing=TimingSpec(policy_hz=flags.policy_hz, max_latent_age_s=flags.max_latent_age_s),
         chunk=flags.chunk,
@@ -125,4 +123,4 @@ def _train_actions(flags: Actions) -> None:
         trunk_rate=flags.trunk_rate,
     )
     store = flags.frames(dataset, config.spec.frame)
-    train_actions(config, pretrained, dataset, store, RunDirectory(flags.out))
+    train_actions(config, (instructed, codebook), dataset, store, RunDirectory(flags.out))

@@ -87,8 +87,11 @@ class UniPi(nn.Module):
         steps, a = parts.inverse.action_dim // parts.action_dim, parts.action_dim
         self._step = [min(i, steps - 1) for i in range(config.context_dim // a)]
 
-    def forward(self, frame: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
-        """Code logits ``[b, 0, 1]`` and the normalised chunk ``[b, p * a]``."""
+    def forward(self, frame: Tensor, text: Tensor, *_: object) -> tuple[Tensor, Tensor]:
+        """Code logits ``[b, 0, 1]`` and the normalised chunk ``[b, p * a]``.
+
+        What else a latent policy may be told, it has no use for.
+        """
         b, a = len(frame), self.parts.action_dim
         read = self.inverse.read_actions(frame, self.predictor(frame, text)).view(b, -1, a)
         return frame.new_zeros(b, 0, 1), read[:, self._step].flatten(1)

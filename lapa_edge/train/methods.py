@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from msgspec import structs
+
 from lapa_edge.data.episode import Dataset
 from lapa_edge.data.files import held_in_turn
 from lapa_edge.data.frame_store import FrameStore
@@ -27,7 +29,7 @@ from lapa_edge.errors import ConfigError
 from lapa_edge.model.policy import PolicyConfig
 from lapa_edge.model.quantizer import QuantizerConfig
 from lapa_edge.model.unipi import UniPiConfig
-from lapa_edge.spec import FrameSpec, LatentSpec, TimingSpec
+from lapa_edge.spec import FrameSpec, LatentSpec, TimingSpec, check_spec
 from lapa_edge.tokenizer import Tokenizer, build_tokenizer
 from lapa_edge.train.actions import ActionsConfig, actions_config, read_agent, train_actions
 from lapa_edge.train.baselines.inverse import Inverse, train_inverse
@@ -246,7 +248,7 @@ class _Training:
     ) -> ActionsConfig:
         """Stage 3 of this method."""
         rate = self.config.trunk_rates.get(self.method, self.config.trunk_rate)
-        return actions_config(
+        config = actions_config(
             self.demos,
             latent=latent,
             tokenizer=self.words,
@@ -257,6 +259,11 @@ class _Training:
             loop=self.config.loop(self.config.action_steps, self.config.batch),
             trunk_rate=rate,
         )
+        if self.config.head_inputs is None:
+            return config
+        spec = structs.replace(config.spec, head_inputs=self.config.head_inputs)
+        check_spec(spec)
+        return replace(config, spec=spec)
 
     def _replanning(self) -> TimingSpec:
         """A look every two frames of the video; its answer must live until the next but one."""

@@ -42,7 +42,7 @@ def test_the_readmes_commands_lead_from_video_to_an_agent(folder: str, tmp_path:
     assert lapa_train("actions", *stage, *grounded) == 0
     assert (tmp_path / "actions" / "model.safetensors").is_file()
     scratch = str(tmp_path / "scratch")
-    assert lapa_train("actions", *stage, "--scratch", "--out", scratch) == 0
+    assert lapa_train("actions", *stage, "--baseline", "scratch", "--out", scratch) == 0
 
 
 def refusal(capsys: pytest.CaptureFixture[str]) -> str:
@@ -63,7 +63,7 @@ def test_actions_without_stages_before_them_say_what_is_missing(
     folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert lapa_train("actions", "--data", folder, "--out", str(tmp_path / "run")) == 1
-    assert "expected --latents RUN and --policy RUN, or --scratch" in refusal(capsys)
+    assert "expected --latents RUN and --policy RUN, or --baseline NAME" in refusal(capsys)
 
 
 def test_labels_that_do_not_exist_name_the_command_that_writes_them(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lapa_edge.data.episode import Dataset
 from lapa_edge.data.frame_store import FrameStore
 from lapa_edge.errors import ConfigError, DataError
-from lapa_edge.spec import FrameSpec, TimingSpec
+from lapa_edge.spec import FrameSpec, HeadPart, TimingSpec
 from lapa_edge.train.loop import LoopConfig
 from lapa_edge.train.presets import PRESETS, Preset, PresetName
 
@@ -83,6 +83,10 @@ class MethodConfig:
     rule for lapa, vpt and actionvla: with a handful of demos a trunk has only to lose."""
     trunk_rates: dict[str, float] = field(default_factory=dict)
     """The same by method, where one is to differ."""
+    head_inputs: tuple[HeadPart, ...] | None = None
+    """What the action head is told; None is what stage 3 tells it by default."""
+    common: LoopConfig = field(default_factory=LoopConfig)
+    """What else the training loops share; steps, batch, rate and seed are those above."""
 
     def __post_init__(self) -> None:
         for name in ("latent_steps", "pretrain_steps", "action_steps", "latent_batch", "batch"):
@@ -110,6 +114,6 @@ class MethodConfig:
 
     def loop(self, steps: int, batch: int) -> LoopConfig:
         """The training loop of one of a method's runs."""
-        return LoopConfig(
-            steps=steps, batch=batch, learning_rate=self.learning_rate, seed=self.seed
+        return replace(
+            self.common, steps=steps, batch=batch, learning_rate=self.learning_rate, seed=self.seed
         )

@@ -1,0 +1,88 @@
+"""``lapa-train actions --baseline``: the methods that latent actions are compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from lapa_edge.cli.stage_flags import StageFlags
+from lapa_edge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lapa_edge.cli.train import Actions
+    from lapa_edge.data.episode import Dataset
+
+Baseline = Literal["scratch", "vpt", "unipi", "actionvla"]
+
+
+@dataclass(frozen=True)
+class BaselineFlags(StageFlags):
+    """What a baseline is told beside stage 3's own flags."""
+
+    baseline: Baseline | None = None
+    """In place of stages 1 and 2. scratch: nothing; vpt: pseudo-actions of the video, by an inverse
+    dynamics of the demos; unipi: a predictor of frames and that inverse dynamics; actionvla: the
+    video's true actions, the ceiling."""
+    video: Path | None = None
+    """vpt, unipi, actionvla: the video to pretrain on, of any layout that --data may have."""
+    video_camera: str = ""
+    """Which camera of the video; the first, unless given."""
+    video_fps: float | None = None
+    """Camera rate of the video in Hz, where its dataset does not tell it."""
+    pretrain_steps: int = 600
+    """vpt, unipi, actionvla: optimizer steps on the video."""
+    inverse_steps: int = 600
+    """vpt, unipi: optimizer steps of the inverse dynamics."""
+    gap_s: float = 0.3
+    """vpt, unipi: time between the two frames that the inverse dynamics sees, seconds."""
+
+
+def train_baseline(flags: Actions) -> None:
+    """Train one baseline; the runs that lead to it lie below ``--out``."""
+    from lapa_edge.spec import TimingSpec
+    from lapa_edge.train.methods import Material, MethodConfig, Places, train_at
+
+    assert flags.baseline is not None
+    if flags.latents or flags.policy:
+        raise ConfigError(
+            f"--baseline {flags.baseline}", "it has no use for --latents and --policy",
+            "leave them out, or leave --baseline out",
+        )  # fmt: skip
+    if flags.baseline != "scratch" and flags.video is None:
+        raise ConfigError(
+            f"--baseline {flags.baseline}",
+            "expected --video, what it is pretrained on, got none",
+            "give a folder of videos or any other dataset",
+        )
+    demos = flags.read(flags.labelled_share)
+    config = MethodConfig(
+        preset=flags.preset,
+        seed=flags.seed,
+        latent_steps=flags.inverse_steps,
+        pretrain_steps=flags.pretrain_steps,
+        action_steps=flags.steps,
+        latent_batch=flags.batch,
+        batch=flags.batch,
+        learning_rate=flags.learning_rate,
+        timing=TimingSpec(policy_hz=flags.policy_hz, max_latent_age_s=flags.max_latent_age_s),
+        chunk=flags.chunk,
+        gap_s=(flags.gap_s,),
+        trunk_rate=flags.trunk_rate,
+        common=flags.loop(),
+    )
+    video = _video(flags, flags.video) if flags.video else demos
+    places = Places(own=flags.out, shared=flags.out, actions=flags.out)
+    train_at(flags.baseline, Material(video, demos, flags.frames), config, places)
+
+
+def _video(flags: Actions, root: Path) -> Dataset:
+    from lapa_edge.data.dataset import ReadOptions, read_dataset
+
+    options = ReadOptions(
+        split=flags.split,
+        camera=flags.video_camera,
+        fps=flags.video_fps,
+        max_damaged=flags.max_damaged,
+    )
+    return read_dataset(root, options)
