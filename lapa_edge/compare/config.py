@@ -22,11 +22,10 @@ import msgspec
 
 from lapa_edge.data.files import held_alone
 from lapa_edge.errors import ConfigError
+from lapa_edge.evaluate.execution import ExecutionMode
 from lapa_edge.evaluate.scenes import SCENES_PER_SEED
 from lapa_edge.train.methods import METHODS, MethodConfig
 from lapa_edge.train.run_directory import RunDirectory
-
-Execution = Literal["two-rate", "blocking", "open-loop"]
 
 
 class DataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -72,10 +71,15 @@ class EvaluationConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class OfflineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``[offline]``: action errors on labelled episodes; of the video's dataset unless given."""
+    """``[offline]``: action errors on labelled episodes; of the video's dataset unless given.
+
+    latency_s: age of the frame that the action goes by. every: looks at every so many frames.
+    """
 
     data: str = ""
     split: Literal["val", "all"] = "val"
+    latency_s: float = 0.0
+    every: int = 1
 
 
 class GridConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -92,7 +96,7 @@ class AblationConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """
 
     latency_s: tuple[float, ...]
-    execution: tuple[Execution, ...] = ("two-rate", "blocking", "open-loop")
+    execution: tuple[ExecutionMode, ...] = ("two-rate", "blocking", "open-loop")
     methods: tuple[str, ...] = ("lapa",)
     without_age: bool = True
 
@@ -234,6 +238,9 @@ def _ranges(config: CompareConfig) -> Iterator[tuple[str, float, float, float]]:
     if evaluation := config.evaluation:
         yield "evaluation.episodes", evaluation.episodes, 1, SCENES_PER_SEED
         yield "evaluation.latency_s", evaluation.latency_s, 0, 60
+    if offline := config.offline:
+        yield "offline.latency_s", offline.latency_s, 0, 60
+        yield "offline.every", offline.every, 1, 1000
     if grid := config.grid:
         for key, values in (("grid.n", grid.n), ("grid.k", grid.k)):
             yield f"{key} (how many)", len(values), 1, 100

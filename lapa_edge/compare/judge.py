@@ -7,14 +7,18 @@ by one, so a stopped comparison goes on.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from lapa_edge.compare.config import EvaluationConfig
-from lapa_edge.compare.results import SUCCESS, Cell, Finding, write_finding
+from lapa_edge.compare.config import CompareConfig, EvaluationConfig, OfflineConfig
+from lapa_edge.compare.offline import OfflineAnswer, OfflineJob, ask_offline
+from lapa_edge.compare.outcomes import SUCCESS, Cell, Condition, Finding
+from lapa_edge.compare.results import write_finding
 from lapa_edge.compare.trial import Trained, Trial
-from lapa_edge.compare.variants import Condition
+from lapa_edge.data.dataset import ReadOptions
 from lapa_edge.evaluate.evaluation import JobAnswer, RolloutJob, run_kept_jobs
 from lapa_edge.evaluate.scenes import scene_seeds
+from lapa_edge.evaluate.workers import run_in_workers
 from lapa_edge.progress import progress_bar
 from lapa_edge.train.run_directory import read_json
 
@@ -24,10 +28,12 @@ EPISODES_PER_JOB = 5
 def judge(trials: Sequence[Trial], processes: int) -> None:
     """Evaluate trained trials and write what each came to."""
     rollouts = _roll_out(trials, processes)
+    asked = _ask(trials, processes)
     for trial in trials:
         trained = read_json(trial.folder / "trained.json", Trained)
         answers = rollouts.get(trial.folder, {})
-        cells = [_success(condition, found) for condition, found in answers.items()]
+        offline = asked.get(trial.folder, OfflineAnswer([], {}))
+        driven = [_success(condition, found) for condition, found in answers.items()]
         write_finding(
             trial.out,
             Finding(
@@ -36,7 +42,8 @@ def judge(trials: Sequence[Trial], processes: int) -> None:
                 seed=trial.seed,
                 parameters=trained.parameters,
                 cpu_s=trained.cpu_s,
-                cells=cells,
+                cells=[*driven, *offline.cells],
+                references=offline.references,
                 torch_imported=any(a.torch_imported for found in answers.values() for a in found),
             ),
         )
@@ -66,6 +73,37 @@ def _roll_out(
         folder, condition = of[path]
         found.setdefault(folder, {}).setdefault(condition, []).append(answer)
     return found
+
+
+def _ask(trials: Sequence[Trial], processes: int) -> dict[Path, OfflineAnswer]:
+    """What every trial does on the unseen episodes, by trial; none without them."""
+    answers = {}
+    for trial in trials:
+        if offline := trial.config.offline:
+            answers[trial.folder] = _offline_job(trial.config, offline, trial)
+    missing = [job for job in answers.values() if not job.answer.is_file()]
+    if missing:
+        with progress_bar() as bar:
+            task = bar.add_task(f"offline, seed {trials[0].seed}", total=len(answers))
+            bar.advance(task, len(answers) - len(missing))
+            for _ in run_in_workers(ask_offline, missing, processes):
+                bar.advance(task)
+    return {folder: read_json(job.answer, OfflineAnswer) for folder, job in answers.items()}
+
+
+def _offline_job(config: CompareConfig, offline: OfflineConfig, trial: Trial) -> OfflineJob:
+    data, reading = offline.data, ReadOptions(split=offline.split)
+    if config.data and not data:
+        data = config.data.video
+        reading = replace(reading, camera=config.data.camera, fps=config.data.fps)
+    return OfflineJob(
+        bundle=trial.bundle,
+        data=Path(data),
+        reading=reading,
+        latency_s=offline.latency_s,
+        every=offline.every,
+        answer=trial.folder / "offline.json",
+    )
 
 
 def _jobs(

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from lapa_edge.compare.config import CompareConfig
-from lapa_edge.compare.results import SUCCESS, Findings
+from lapa_edge.compare.outcomes import SUCCESS, Condition
+from lapa_edge.compare.results import Findings
 from lapa_edge.compare.summary import Interval, Row, row, rows
 from lapa_edge.compare.table import grid_values, number, title
-from lapa_edge.compare.variants import Condition
 from lapa_edge.evaluate.latents.extra import import_extra
 from lapa_edge.train.sweep_report import INK, PALE, heat_map
 

@@ -1,4 +1,4 @@
-"""What is known of a comparison, as it lies on disk: one file per training, read back as a whole.
+"""A comparison's findings on disk: one file per training, read back as a whole.
 
 out/VARIANT/SEED/result.json
 """
@@ -10,50 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from lapa_edge.compare.variants import Condition, Variant
+from lapa_edge.compare.outcomes import SUCCESS, Condition, Finding
+from lapa_edge.compare.variants import Variant
 from lapa_edge.train.run_directory import read_json, write_text
-
-SUCCESS = "success"
-OFFLINE = "offline"
-
-
-class Cell(msgspec.Struct, frozen=True, kw_only=True):
-    """What one training came to in one condition, by one measure.
-
-    Attributes:
-        metric: ``success``, or what an offline evaluation measures.
-        execution, latency_s: see `Condition`; ``offline`` and 0 without a closed loop.
-        outcomes: by task, one number per episode, in the order of its seeds or names.
-    """
-
-    metric: str
-    execution: str
-    latency_s: float
-    outcomes: dict[str, list[float]]
-
-    @property
-    def condition(self) -> Condition:
-        """How the bundle was driven."""
-        return Condition(self.execution, self.latency_s)
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One training.
-
-    Attributes:
-        parameters: of the networks that act: trunk, words and head.
-        cpu_s: processor seconds of its training; what several methods share is counted for the
-            one that trained it.
-        torch_imported: whether a process that drove the robot knew torch.
-    """
-
-    variant: str
-    method: str
-    seed: int
-    parameters: int
-    cpu_s: float
-    cells: list[Cell]
-    torch_imported: bool = False
 
 
 class Findings:
@@ -94,7 +53,7 @@ class Findings:
             cell.condition
             for found in self.of(variant)
             for cell in found.cells
-            if cell.metric == SUCCESS
+            if cell.metric == SUCCESS and cell.condition
         )
         return list(seen)
 

@@ -14,8 +14,8 @@ from itertools import combinations
 import msgspec
 import numpy as np
 
-from lapa_edge.compare.results import SUCCESS, Findings
-from lapa_edge.compare.variants import Condition
+from lapa_edge.compare.outcomes import SUCCESS, Condition
+from lapa_edge.compare.results import Findings
 from lapa_edge.evaluate.seed_statistics import Outcomes, paired_interval, seed_interval
 from lapa_edge.evaluate.statistics import difference_interval, wilson_interval
 

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from lapa_edge.compare.config import CompareConfig
-from lapa_edge.compare.results import SUCCESS, Findings
+from lapa_edge.compare.offline import ACTION_ERROR
+from lapa_edge.compare.outcomes import SUCCESS
+from lapa_edge.compare.results import Findings
 from lapa_edge.compare.summary import Interval, Row, pairs, row, rows
 from lapa_edge.compare.variants import grid_name
 
@@ -73,6 +75,8 @@ def _metrics(config: CompareConfig, findings: Findings) -> Iterator[str]:
         found = rows(findings, metric)
         yield f"## {title(metric)}\n"
         yield _summary(found)
+        if metric == ACTION_ERROR:
+            yield _references(findings)
         tasks = list(dict.fromkeys(task for one in found for task in one.tasks))
         if len(tasks) > 1:
             yield _by_task(found, tasks)
@@ -102,6 +106,16 @@ def _summary(found: Sequence[Row]) -> str:
             )
         )
     return table(head, body)
+
+
+def _references(findings: Findings) -> str:
+    """What looking at nothing gives; the same for every training but for the demos' spread."""
+    known = next((found.references for found in findings.every if found.references), {})
+    said = ", ".join(f"{name} {value:.3g}" for name, value in known.items())
+    return (
+        "Mean absolute error over the chunk, in units of the actions' spread. Without looking: "
+        f"{said}.\n"
+    )
 
 
 def _by_task(found: Sequence[Row], tasks: Sequence[str]) -> str:

@@ -10,24 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lapa_edge.compare.config import CompareConfig
+from lapa_edge.compare.outcomes import Condition
 from lapa_edge.errors import ConfigError
+from lapa_edge.evaluate.execution import ExecutionMode
 from lapa_edge.spec import HEAD_PARTS, HeadPart
 from lapa_edge.train.methods import MethodConfig
 
-TWO_RATE = "two-rate"
-
-
-@dataclass(frozen=True)
-class Condition:
-    """How a bundle is driven: see `lapa-eval --execution`; latency in simulated seconds."""
-
-    execution: str
-    latency_s: float
-
-    @property
-    def key(self) -> str:
-        """As a file name."""
-        return f"{self.execution}-{self.latency_s * 1000:.0f}ms"
+TWO_RATE: ExecutionMode = "two-rate"
 
 
 @dataclass(frozen=True)
@@ -116,7 +105,7 @@ def _ways(
 
 
 def _latencies(
-    config: CompareConfig, executions: Sequence[str], usual: tuple[Condition, ...]
+    config: CompareConfig, executions: Sequence[ExecutionMode], usual: tuple[Condition, ...]
 ) -> tuple[Condition, ...]:
     assert config.ablation
     asked = [Condition(e, s) for e in executions for s in config.ablation.latency_s]
