@@ -37,8 +37,9 @@ def draw_methods(findings: Findings, path: Path) -> None:
                 _draw_row(axes, place, one)
         axes.set_yticks(range(len(findings.variants)), list(reversed(findings.variants)))
         axes.set_ylim(-0.6, len(findings.variants) - 0.4)
-        axes.set_xlabel(f"{title(metric)}; bars: 95 % over seeds (dotted: episodes of one)")
+        axes.set_xlabel(title(metric))
         _tidy(axes, metric, "x")
+    figure.suptitle("means, each seed pale; 95 % over seeds (one seed: Wilson, dotted)", fontsize=8)
     figure.savefig(path, dpi=DPI)
     pyplot.close(figure)
 

@@ -85,9 +85,10 @@ def _metrics(config: CompareConfig, findings: Findings) -> Iterator[str]:
 
 
 def _summary(found: Sequence[Row]) -> str:
+    wilson = any(one.wilson for one in found)
     head = (
-        "method", "mean", "Wilson", "over seeds", "each seed", "seeds", "episodes",
-        "parameters", "training, CPU min",
+        "method", "mean", *(["Wilson"] if wilson else []), "over seeds", "each seed", "seeds",
+        "episodes", "parameters", "training, CPU min",
     )  # fmt: skip
     body = []
     for one in found:
@@ -96,7 +97,7 @@ def _summary(found: Sequence[Row]) -> str:
             (
                 one.variant,
                 f"**{write(one.mean)}**",
-                interval(one.wilson, write),
+                *([interval(one.wilson, write)] if wilson else []),
                 interval(one.seeds_interval, write),
                 ", ".join(write(value) for value in one.by_seed.values()),
                 str(len(one.by_seed)),
@@ -141,13 +142,14 @@ def _pairs(findings: Findings, metric: str, methods: Sequence[str]) -> str:
             f"{pair.first} - {pair.second}",
             f"**{write(pair.difference)}**",
             interval(pair.seeds_interval, write),
-            interval(pair.newcombe, write),
+            *([interval(pair.newcombe, write)] if metric == SUCCESS else []),
             str(pair.seeds),
         )
         for pair in pairs(findings, metric, methods)
     ]
     unit = "difference, points" if metric == SUCCESS else "difference"
-    return table(("pair", unit, "paired, over seeds", "Newcombe", "seeds"), body) if body else ""
+    newcombe = ("Newcombe",) if metric == SUCCESS else ()
+    return table(("pair", unit, "paired, over seeds", *newcombe, "seeds"), body) if body else ""
 
 
 def _latencies(config: CompareConfig, findings: Findings) -> list[str]:
