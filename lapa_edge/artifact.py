@@ -92,7 +92,7 @@ def write_bundle(
             _write_synced(staging / name, data)
         _write_synced(staging / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
         staging.chmod(0o755)
-        _swap(staging, root)
+        swap_directory(staging, root)
     except OSError as error:
         raise BundleError(f"bundle {root}", f"could not be written ({error.strerror})") from error
     finally:
@@ -194,8 +194,8 @@ def _write_synced(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _swap(staging: Path, root: Path) -> None:
-    """Put `staging` in the place of `root`; an older bundle is moved aside first."""
+def swap_directory(staging: Path, root: Path) -> None:
+    """Put `staging` in the place of `root`; what was there is moved aside first."""
     if not root.exists():
         staging.rename(root)
         return

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from lapa_edge.cli.command import run_command
+from lapa_edge.cli.compare import Compare, compare
 from lapa_edge.cli.stage_flags import PolicyFlags
 from lapa_edge.cli.sweep import Sweep, sweep
 from lapa_edge.cli.train_baseline import BaselineFlags, train_baseline
@@ -70,6 +71,7 @@ Stage = (
     | Annotated[Policy, tyro.conf.subcommand("policy")]
     | Annotated[Actions, tyro.conf.subcommand("actions")]
     | Annotated[Sweep, tyro.conf.subcommand("sweep")]
+    | Annotated[Compare, tyro.conf.subcommand("compare")]
 )
 
 
@@ -79,16 +81,19 @@ def main() -> int:
         train,
         Stage,  # type: ignore[arg-type]
         "lapa-train",
-        "Train a stage: latents (video), policy (video, codes), actions (demos); or sweep stage 1.",
+        "Train a stage: latents (video), policy (video, codes), actions (demos); or sweep stage 1; "
+        "or compare methods from end to end.",
     )
 
 
-def train(flags: Latents | Policy | Actions | Sweep) -> None:
+def train(flags: Latents | Policy | Actions | Sweep | Compare) -> None:
     """Run the stage that the flags are of."""
     if isinstance(flags, Latents):
         train_latents(flags)
     elif isinstance(flags, Sweep):
         sweep(flags)
+    elif isinstance(flags, Compare):
+        compare(flags)
     elif isinstance(flags, Policy):
         _train_policy(flags)
     else:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lapa_edge.evaluate.scenes import Use, scene_seeds
 from lapa_edge.spec import TimingSpec
 from lapa_edge.train.presets import PresetName
 
+ENVIRONMENT = "metaworld"
 # The faucet tasks share one scene, in which only the words tell opening from closing.
 TASKS = (
     "faucet-open",
@@ -23,10 +25,6 @@ VIDEO_NOISE = 0.2
 # Simulated time from a frame to its latent.
 POLICY_LATENCY_S = 0.05
 CHUNK = 8
-# Seeds of videos, demos and rollouts never meet, and no two tasks share one: scenes that draw
-# their positions alike would otherwise show them all alike.
-FIRST_DEMO_SEED, FIRST_ROLLOUT_SEED = 500_000, 1_000_000
-SEEDS_PER_TASK = 10_000
 BOARD = "orin-nano"
 
 
@@ -48,9 +46,14 @@ class Plan:
     latency_repeats: int = 300
     parity_observations: int = 48
 
-    def first_seed(self, task: str, seed: int) -> int:
-        """The first of a task's own seeds, to which the offset of its use is added."""
-        return seed * 100 + self.tasks.index(task) * SEEDS_PER_TASK
+    def scenes(self, use: Use, seed: int) -> dict[str, range]:
+        """The seeds of the scenes that the demo with `seed` shows, by task."""
+        count = {
+            "videos": self.videos_per_task,
+            "demos": self.demos_per_task,
+            "rollouts": self.rollouts_per_task,
+        }[use]
+        return {task: scene_seeds(use, i, seed, count) for i, task in enumerate(self.tasks)}
 
 
 FULL = Plan()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lapa_edge.demo.plan import FIRST_ROLLOUT_SEED, POLICY_LATENCY_S, Plan
+from lapa_edge.demo.plan import ENVIRONMENT, POLICY_LATENCY_S, Plan
 from lapa_edge.evaluate.evaluation import JobAnswer, RolloutJob, run_kept_jobs
 from lapa_edge.progress import progress_bar
 
@@ -29,15 +29,14 @@ def video_path(folder: Path, method: str, task: str) -> Path:
 
 def _jobs(plan: Plan, seed: int, method: str, bundle: Path, folder: Path) -> dict[Path, RolloutJob]:
     jobs = {}
+    scenes = plan.scenes("rollouts", seed)
     for start in range(0, plan.rollouts_per_task, plan.rollouts_per_job):
-        stop = min(start + plan.rollouts_per_job, plan.rollouts_per_task)
-        for task in plan.tasks:
-            first = FIRST_ROLLOUT_SEED + plan.first_seed(task, seed)
+        for task, seeds in scenes.items():
             jobs[folder / f"{method}-{task}-{start:03d}.json"] = RolloutJob(
                 bundle=str(bundle),
-                environment="metaworld",
+                environment=ENVIRONMENT,
                 task=task,
-                seeds=tuple(range(first + start, first + stop)),
+                seeds=tuple(seeds[start : start + plan.rollouts_per_job]),
                 latency_s=POLICY_LATENCY_S,
                 video="" if start else str(video_path(folder, method, task)),
             )

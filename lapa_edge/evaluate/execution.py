@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lapa_edge.errors import ConfigError
-from lapa_edge.runtime.head import Head
+from lapa_edge.runtime.decoding import Head
 from lapa_edge.runtime.policy import Latent
 from lapa_edge.runtime.safety import Command
 from lapa_edge.runtime.session import Session
@@ -93,7 +93,7 @@ class Blocking:
 
     def act(self, state: State, now_s: float) -> Command:
         if self._left == 0:
-            return self._session.stop(WAITING)
+            return self._session.stop(WAITING, state)
         self._left -= 1
         return self._session.act(state, now_s)
 

@@ -143,7 +143,7 @@ def _judge(
         if index % every or index >= len(step_of) or step_of[index] >= len(steps):
             continue
         step, seen_s = int(step_of[index]), float(taken_s[index])
-        latent = session.look(frame, seen_s)
+        latent = session.look(frame, seen_s, steps.state[step])
         last = steps.action[step - 1] if step else stop
         age_s = max(0.0, float(steps.time_s[step]) - seen_s)
         x = head_input.fill(latent, steps.state[step], last, age_s)

@@ -105,7 +105,7 @@ def run_episode(
                 episode.lost += 1
             else:
                 frame = troubles.blur(camera.frame(tick), tick)
-                latent = session.look(frame, now_s)
+                latent = session.look(frame, now_s, state)
                 looks.begin(tick + troubles.delay(tick), latent, state)
                 episode.codes.append(tuple(int(code) for code in latent.codes))
                 episode.look_s.append(now_s)

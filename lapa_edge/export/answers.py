@@ -23,7 +23,8 @@ from lapa_edge.model.decoding import decode_chunk
 from lapa_edge.model.policy import state_input
 from lapa_edge.runtime.decoding import FlowHead, Head, decode_head
 from lapa_edge.runtime.head import HeadInput, NativeHead, OnnxHead, has_calibration, read_bins
-from lapa_edge.runtime.policy import Latent, Policy, Views
+from lapa_edge.runtime.policy import Latent, Policy
+from lapa_edge.runtime.senses import Views
 from lapa_edge.spec import PolicySpec
 from lapa_edge.train.actions import ActionsConfig
 from lapa_edge.train.batches import frames_to_tensor

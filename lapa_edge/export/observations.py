@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lapa_edge.errors import ConfigError, RuntimeInputError
-from lapa_edge.runtime.policy import Views
+from lapa_edge.runtime.senses import Views
 from lapa_edge.spec import PolicySpec
 from lapa_edge.tokenizer import Tokenizer
 

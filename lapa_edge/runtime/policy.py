@@ -5,9 +5,7 @@ Frames ``u8 [H, W, 3]`` -> native preprocessing -> ``policy.onnx`` -> codes -> l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import msgspec
 import numpy as np
@@ -15,14 +13,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from lapa_edge import _native
 from lapa_edge.artifact import Bundle
-from lapa_edge.errors import BundleError, RuntimeInputError
+from lapa_edge.errors import BundleError
 from lapa_edge.runtime.onnx_graph import OnnxGraph
+from lapa_edge.runtime.senses import Senses, Views
 from lapa_edge.tokenizer import Tokenizer
-
-Views: TypeAlias = NDArray[np.uint8] | Sequence[NDArray[np.uint8]]
-"""What is looked at: one camera's frame, or one of each camera in the order of the spec."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +49,7 @@ class Policy:
         self._text_graph = OnnxGraph(bundle.path("text_encoder.onnx"))
         self._tokenizer = _read_tokenizer(bundle)
         self._codebook = _read_codebook(bundle)
-        self._preprocessors: dict[str, tuple[tuple[int, ...], _native.Preprocessor]] = {}
+        self._senses = Senses(bundle.spec)
         self.set_instruction(instruction)
 
     def set_instruction(self, instruction: str) -> list[str]:
@@ -101,58 +96,12 @@ class Policy:
             "image": self.preprocess(frame), "text": self._text
         }  # fmt: skip
         if self.spec.policy_state:
-            inputs["state"] = self._state_input(state)
+            inputs["state"] = self._senses.state(state)
         return inputs
 
     def preprocess(self, frame: Views) -> NDArray[np.float32]:
-        """``u8 [H, W, 3]`` of each camera to ``f32 [1, 3 v, h, w]``.
-
-        Resized and normalised by the native kernel.
-        """
-        cameras = self.spec.cameras
-        views = [frame] if isinstance(frame, np.ndarray) else list(frame)
-        if len(views) != len(cameras):
-            raise RuntimeInputError(
-                "camera frames",
-                f"expected {len(cameras)} ({', '.join(cameras)}), got {len(views)}",
-                "give one frame of each camera, in this order",
-            )
-        planes = [self._planes(name, view) for name, view in zip(cameras, views, strict=True)]
-        return (planes[0] if len(planes) == 1 else np.concatenate(planes))[None]
-
-    def _planes(self, camera: str, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-        spec = self.spec.frame
-        shape, preprocessor = self._preprocessors.get(camera, ((), None))
-        try:
-            if preprocessor is not None and np.shape(frame) == shape:
-                return preprocessor.run(frame)
-            planes = _native.preprocess_frame(frame, spec.height, spec.width, spec.mean, spec.std)
-        except (ValueError, TypeError) as error:
-            which = f" of {camera}" if len(self.spec.cameras) > 1 else ""
-            raise RuntimeInputError(f"camera frame{which}", str(error)) from error
-        # The next one is likely to be of the same size.
-        preprocessor = _native.Preprocessor(
-            frame.shape[0], frame.shape[1], spec.height, spec.width, spec.mean, spec.std
-        )
-        self._preprocessors[camera] = frame.shape, preprocessor
-        return planes
-
-    def _state_input(self, state: NDArray[np.float32] | None) -> NDArray[np.float32]:
-        """``[1, s + 1]``: the state and, last, 1 for known; all 0 where it is not."""
-        names = self.spec.state.names
-        told = np.zeros((1, len(names) + 1), np.float32)
-        if state is None:
-            return told
-        if np.shape(state) != (len(names),):
-            raise RuntimeInputError(
-                "state", f"expected [{len(names)}] ({', '.join(names)}), got {np.shape(state)}"
-            )
-        told[0, :-1], told[0, -1] = state, 1
-        if not np.isfinite(told).all():
-            raise RuntimeInputError(
-                "state", "expected finite numbers, got NaN or infinity", "leave out what is unknown"
-            )
-        return told
+        """``u8 [H, W, 3]`` of each camera to ``f32 [1, 3 v, h, w]``."""
+        return self._senses.image(frame)
 
 
 def _read_codebook(bundle: Bundle) -> NDArray[np.float32] | None:

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lapa_edge import _native
-from lapa_edge.errors import RuntimeInputError
 from lapa_edge.evaluate.evaluation import JobAnswer, RolloutJob, run_job
 from lapa_edge.model.agent import Agent
+from lapa_edge.runtime.decoding import BinTable, Head, decode_head
 from lapa_edge.runtime.policy import Latent
+from lapa_edge.runtime.senses import Senses, Views
 from lapa_edge.runtime.session import Session
 from lapa_edge.spec import PolicySpec
 from lapa_edge.tokenizer import Tokenizer
@@ -30,6 +30,7 @@ class CheckpointPolicy:
         self, spec: PolicySpec, tokenizer: Tokenizer, agent: Agent, instruction: str
     ) -> None:
         self._spec, self._tokenizer, self._agent = spec, tokenizer, agent
+        self._senses = Senses(spec)
         self.set_instruction(instruction)
 
     def set_instruction(self, instruction: str) -> list[str]:
@@ -39,19 +40,13 @@ class CheckpointPolicy:
         return self._tokenizer.unknown_words(instruction)
 
     @torch.inference_mode()
-    def look(self, frame: NDArray[np.uint8], seen_at_s: float) -> Latent:
-        """The latent action for a camera frame, RGB ``u8 [H, W, 3]`` of any size.
-
-        Raises:
-            RuntimeInputError: a frame of another dtype or shape.
-        """
-        spec = self._spec.frame
-        try:
-            planes = _native.preprocess_frame(frame, spec.height, spec.width, spec.mean, spec.std)
-        except (ValueError, TypeError) as error:
-            raise RuntimeInputError("camera frame", str(error)) from error
-        image = torch.from_numpy(planes)[None]
-        logits, latent, context = self._agent.look(image, self._ids)
+    def look(
+        self, frame: Views, seen_at_s: float, state: NDArray[np.float32] | None = None
+    ) -> Latent:
+        """The latent action for what the cameras see; as `runtime.policy.Policy.look`."""
+        image = torch.from_numpy(self._senses.image(frame))
+        told = torch.from_numpy(self._senses.state(state)) if self._spec.policy_state else None
+        logits, latent, context = self._agent.look(image, self._ids, told)
         if self._spec.latent is None:
             codes, vector = np.zeros(0, np.int32), np.zeros(0, np.float32)
         else:
@@ -63,16 +58,24 @@ class CheckpointPolicy:
 
 
 class CheckpointHead:
-    """The action head of an agent (a `lapa_edge.runtime.head.Head`)."""
+    """The action head's network of an agent (a `lapa_edge.runtime.decoding.Head`)."""
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
 
     @torch.inference_mode()
     def forward(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """``f32 [in] -> f32 [p * a]``, normalised."""
-        chunk: NDArray[np.float32] = self._agent(torch.from_numpy(x)[None])[0].numpy()
-        return chunk
+        """``f32 [in] -> f32 [out]``."""
+        output: NDArray[np.float32] = self._agent(torch.from_numpy(x)[None])[0].numpy()
+        return output
+
+
+def checkpoint_head(spec: PolicySpec, agent: Agent) -> Head:
+    """The whole head of an agent, decoding included: a normalised chunk ``f32 [p * a]``."""
+    bins = None
+    if agent.bins is not None:
+        bins = BinTable(agent.bins.means.numpy(), agent.bins.count.numpy())
+    return decode_head(CheckpointHead(agent), spec, bins)
 
 
 def open_checkpoint(job: RolloutJob, instruction: str) -> Session:
@@ -80,7 +83,7 @@ def open_checkpoint(job: RolloutJob, instruction: str) -> Session:
     torch.set_num_threads(1)  # several jobs run side by side
     config, agent = read_agent(RunDirectory(Path(job.checkpoint)))
     policy = CheckpointPolicy(config.spec, config.tokenizer, agent, instruction)
-    return Session.of(config.spec, policy, CheckpointHead(agent))
+    return Session.of(config.spec, policy, checkpoint_head(config.spec, agent))
 
 
 def run_checkpoint_job(job: RolloutJob) -> JobAnswer:

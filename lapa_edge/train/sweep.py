@@ -17,9 +17,7 @@ import json
 import logging
 import time
 from collections.abc import Iterable
-from contextlib import redirect_stderr
 from dataclasses import dataclass, replace
-from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -46,6 +44,7 @@ from lapa_edge.train.latents import (
     labelled_pairs,
     train_latents,
 )
+from lapa_edge.train.one_core import one_core, quiet
 from lapa_edge.train.run_directory import RunDirectory, read_json, write_text
 
 log = logging.getLogger(__name__)
@@ -190,7 +189,7 @@ def _step_seconds(config: SweepConfig, variant: Variant) -> float:
         run = _Stopwatch(Path(folder))
         loop = replace(variant.config.loop, log_every=1)
         timed = replace(variant, config=replace(variant.config, loop=loop))
-        with _quiet():
+        with quiet():
             _train(config, timed, 0, 2 + TIMED_STEPS, run)
     return float(np.median(np.diff(run.marks)[1:]))
 
@@ -207,10 +206,9 @@ class _Stopwatch(RunDirectory):
 
 
 def _train_and_judge(job: _Job) -> str:
-    torch.set_num_threads(1)
     import_extra("threadpoolctl").threadpool_limits(1)  # of numpy and scikit-learn
     run = RunDirectory(_answer_path(job).parent)
-    with _quiet():
+    with one_core():
         started = time.process_time()
         config, model = _train(job.sweep, job.variant, job.seed, job.steps, run)
         cpu_s = time.process_time() - started
@@ -271,11 +269,6 @@ def _judge(job: _Job, codec: TrainedCodec, cpu_s: float) -> Finding:
         perplexity=round(found.usage.overall.perplexity, 3),
         sequences=found.usage.overall.sequences,
     )
-
-
-def _quiet() -> redirect_stderr[StringIO]:
-    """The sweep has a bar of its own; those of its trainings would draw over it."""
-    return redirect_stderr(StringIO())
 
 
 def _answer_path(job: _Job) -> Path:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -94,19 +95,31 @@ def draw_grid(
                 for n in ns
             ]
         )
-        axes.imshow(values, cmap="Blues", vmin=0, vmax=max(0.1, float(np.nanmax(values))))
-        for i in range(len(ns)):
-            for j in range(len(ks)):
-                dark = values[i, j] > 0.6 * np.nanmax(values)
-                axes.text(j, i, f"{values[i, j]:.2f}", ha="center", va="center",
-                          color="white" if dark else "black")  # fmt: skip
-        axes.set_xticks(range(len(ks)), ks)
-        axes.set_yticks(range(len(ns)), ns)
-        axes.set_xlabel("k, codebook size")
-        axes.set_ylabel("n, codes")
+        heat_map(axes, values.tolist(), ns, ks, "{:.2f}".format)
         axes.set_title(f"R² of the motion from {title}", fontsize=10)
     figure.savefig(path, dpi=130)
     pyplot.close(figure)
+
+
+def heat_map(
+    axes: Any,
+    values: Sequence[Sequence[float]],
+    ns: Sequence[int],
+    ks: Sequence[int],
+    write: Callable[[float], str],
+) -> None:
+    """Values [n, k] from 0 up as colours with their numbers; a NaN cell stays empty."""
+    numbers = np.array(values, float)
+    most = float(np.nanmax(numbers)) if np.isfinite(numbers).any() else 0.0
+    axes.imshow(numbers, cmap="Blues", vmin=0, vmax=max(0.1, most))
+    for (i, j), value in np.ndenumerate(numbers):
+        if np.isfinite(value):
+            colour = "white" if value > 0.6 * most else "black"
+            axes.text(j, i, write(float(value)), ha="center", va="center", color=colour)
+    axes.set_xticks(range(len(ks)), ks)
+    axes.set_yticks(range(len(ns)), ns)
+    axes.set_xlabel("k, codebook size")
+    axes.set_ylabel("n, codes")
 
 
 def _interval(values: Sequence[float]) -> str:

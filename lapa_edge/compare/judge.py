@@ -1,0 +1,137 @@
+"""Trained bundles to findings: driven closed loop, asked about unseen episodes, or both.
+
+Every variant of a seed meets the same scenes, those of one seed no other's. Answers are kept one
+by one, so a stopped comparison goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from lapa_edge.compare.config import CompareConfig, EvaluationConfig, OfflineConfig
+from lapa_edge.compare.offline import OfflineAnswer, OfflineJob, ask_offline
+from lapa_edge.compare.outcomes import SUCCESS, Cell, Condition, Finding
+from lapa_edge.compare.results import write_finding
+from lapa_edge.compare.trial import Trained, Trial
+from lapa_edge.data.dataset import ReadOptions
+from lapa_edge.evaluate.evaluation import JobAnswer, RolloutJob, run_kept_jobs
+from lapa_edge.evaluate.scenes import scene_seeds
+from lapa_edge.evaluate.workers import run_in_workers
+from lapa_edge.progress import progress_bar
+from lapa_edge.train.run_directory import read_json
+
+EPISODES_PER_JOB = 5
+
+
+def judge(trials: Sequence[Trial], processes: int) -> None:
+    """Evaluate trained trials and write what each came to."""
+    rollouts = _roll_out(trials, processes)
+    asked = _ask(trials, processes)
+    for trial in trials:
+        trained = read_json(trial.folder / "trained.json", Trained)
+        answers = rollouts.get(trial.folder, {})
+        offline = asked.get(trial.folder, OfflineAnswer([], {}))
+        driven = [_success(condition, found) for condition, found in answers.items()]
+        write_finding(
+            trial.out,
+            Finding(
+                variant=trial.variant.name,
+                method=trial.variant.method,
+                seed=trial.seed,
+                parameters=trained.parameters,
+                cpu_s=trained.cpu_s,
+                cells=[*driven, *offline.cells],
+                references=offline.references,
+                torch_imported=any(a.torch_imported for found in answers.values() for a in found),
+            ),
+        )
+
+
+def _roll_out(
+    trials: Sequence[Trial], processes: int
+) -> dict[Path, dict[Condition, list[JobAnswer]]]:
+    """Every rollout of these trials, by trial and condition."""
+    jobs: dict[Path, RolloutJob] = {}
+    of: dict[Path, tuple[Path, Condition]] = {}
+    for trial in trials:
+        if evaluation := trial.config.evaluation:
+            for condition in trial.variant.conditions:
+                folder = trial.folder / "rollouts" / condition.key
+                for name, job in _jobs(evaluation, trial, condition).items():
+                    jobs[folder / name] = job
+                    of[folder / name] = trial.folder, condition
+    if not jobs:
+        return {}
+    total = sum(len(job.seeds) for job in jobs.values())
+    with progress_bar() as bar:
+        task = bar.add_task(f"rollouts, seed {trials[0].seed}", total=total)
+        answers = run_kept_jobs(jobs, processes, lambda done: bar.advance(task, done))
+    found: dict[Path, dict[Condition, list[JobAnswer]]] = {}
+    for path, answer in zip(jobs, answers, strict=True):
+        folder, condition = of[path]
+        found.setdefault(folder, {}).setdefault(condition, []).append(answer)
+    return found
+
+
+def _ask(trials: Sequence[Trial], processes: int) -> dict[Path, OfflineAnswer]:
+    """What every trial does on the unseen episodes, by trial; none without them."""
+    answers = {}
+    for trial in trials:
+        if offline := trial.config.offline:
+            answers[trial.folder] = _offline_job(trial.config, offline, trial)
+    missing = [job for job in answers.values() if not job.answer.is_file()]
+    if missing:
+        with progress_bar() as bar:
+            task = bar.add_task(f"offline, seed {trials[0].seed}", total=len(answers))
+            bar.advance(task, len(answers) - len(missing))
+            for _ in run_in_workers(ask_offline, missing, processes):
+                bar.advance(task)
+    return {folder: read_json(job.answer, OfflineAnswer) for folder, job in answers.items()}
+
+
+def _offline_job(config: CompareConfig, offline: OfflineConfig, trial: Trial) -> OfflineJob:
+    data, reading = offline.data, ReadOptions(split=offline.split)
+    if config.data and not data:
+        data = config.data.video
+        reading = replace(reading, camera=config.data.camera, fps=config.data.fps)
+    return OfflineJob(
+        bundle=trial.bundle,
+        data=Path(data),
+        reading=reading,
+        latency_s=offline.latency_s,
+        every=offline.every,
+        answer=trial.folder / "offline.json",
+    )
+
+
+def _jobs(
+    evaluation: EvaluationConfig, trial: Trial, condition: Condition
+) -> dict[str, RolloutJob]:
+    """By the name of the file that keeps the answer."""
+    jobs = {}
+    for i, task in enumerate(evaluation.tasks):
+        seeds = scene_seeds("rollouts", i, trial.seed, evaluation.episodes)
+        for start in range(0, len(seeds), EPISODES_PER_JOB):
+            jobs[f"{task}-{start:03d}.json"] = RolloutJob(
+                bundle=str(trial.bundle.resolve()),
+                environment=evaluation.environment,
+                task=task,
+                seeds=tuple(seeds[start : start + EPISODES_PER_JOB]),
+                latency_s=condition.latency_s,
+                execution=condition.execution,
+            )
+    return jobs
+
+
+def _success(condition: Condition, answers: Sequence[JobAnswer]) -> Cell:
+    outcomes: dict[str, list[float]] = {}
+    for answer in answers:
+        outcomes.setdefault(answer.job.task, []).extend(float(e.success) for e in answer.episodes)
+    return Cell(
+        metric=SUCCESS,
+        execution=condition.execution,
+        latency_s=condition.latency_s,
+        outcomes=outcomes,
+    )
