@@ -17,7 +17,7 @@ import numpy as np
 from lapa_edge.data.episode import Steps
 from lapa_edge.data.folders.videos import write_instructions, write_labels
 from lapa_edge.demo.plan import CAMERA_HZ, FIRST_DEMO_SEED, VIDEO_NOISE, Plan
-from lapa_edge.evaluate.metaworld import INSTRUCTIONS, ROBOT, MetaWorld
+from lapa_edge.evaluate.environments.metaworld import INSTRUCTIONS, ROBOT, MetaWorld
 from lapa_edge.evaluate.recording import record_clip
 from lapa_edge.evaluate.workers import run_in_workers
 from lapa_edge.progress import progress_bar

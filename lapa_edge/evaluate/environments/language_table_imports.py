@@ -1,0 +1,151 @@
+"""The published Language Table simulator, imported without the training stack it grew up in.
+
+Its files import gym, tensorflow, tf_agents and others for base classes and type names only. Tiny
+stand-ins take their places while the simulator is imported, whether the real ones are installed or
+not (tensorflow alone would take seconds), and `sys.modules` is as before afterwards.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from lapa_edge.errors import MissingDependencyError
+from lapa_edge.evaluate.environments.installed import absent, find_checkout, importing_from
+
+VARIABLE = "LAPA_LANGUAGE_TABLE"
+NEEDED = ("pybullet", "scipy", "cv2")
+INSTALL = (
+    "git clone https://github.com/google-research/language-table, "
+    f"export {VARIABLE}=path/to/language-table, pip install pybullet scipy opencv-python-headless"
+)
+_MARKER = "language_table/environments/language_table.py"
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """What the adapter uses of it: the environment, its blocks, its rewards, its expert."""
+
+    table: Any
+    block_mode: Any
+    rewards: dict[str, Any]
+    oracle: Any
+
+
+def find_missing(simulator: Path | None = None) -> str:
+    """What is not here, "" where the simulator can run.
+
+    Raises:
+        ConfigError: the path given, by argument or environment variable, is no checkout.
+    """
+    found = find_checkout(VARIABLE, simulator, _MARKER)
+    return ", ".join(absent(*NEEDED) + (() if found else absent("language_table")))
+
+
+def import_simulator(simulator: Path | None = None) -> Simulator:
+    """The simulator of a checkout, else of the installed package.
+
+    Raises:
+        ConfigError: the path given is no checkout.
+        MissingDependencyError: it, or what it runs on, is not here.
+    """
+    checkout = find_checkout(VARIABLE, simulator, _MARKER)
+    if missing := find_missing(simulator):
+        raise MissingDependencyError("Language Table", f"not installed: {missing}", INSTALL)
+    with importing_from(*([checkout] if checkout else [])), _stand_ins():
+        try:
+            return _read_simulator()
+        except ImportError as error:
+            raise MissingDependencyError(
+                "Language Table", f"it cannot be imported ({error})", INSTALL
+            ) from error
+
+
+def _read_simulator() -> Simulator:
+    def load(path: str) -> Any:
+        return importlib.import_module(f"language_table.environments.{path}")
+
+    def reward(module: str, name: str) -> Any:
+        return getattr(load(f"rewards.{module}"), name)
+
+    return Simulator(
+        table=load("language_table").LanguageTable,
+        block_mode=load("blocks").LanguageTableBlockVariants.BLOCK_8,
+        rewards={
+            "blocktoblock": reward("block2block", "BlockToBlockReward"),
+            "blocktoabsolutelocation": reward(
+                "block2absolutelocation", "BlockToAbsoluteLocationReward"
+            ),
+            "blocktoblockrelativelocation": reward(
+                "block2block_relative_location", "BlockToBlockRelativeLocationReward"
+            ),
+            "blocktorelativelocation": reward(
+                "block2relativelocation", "BlockToRelativeLocationReward"
+            ),
+            "separate": reward("separate_blocks", "SeparateBlocksReward"),
+        },
+        oracle=load("oracles.push_oracle_rrt_slowdown").ObstacleOrientedPushOracleBoard2dRRT,
+    )
+
+
+class _Base:
+    """A base class or a space that only takes its arguments."""
+
+    def __init__(self, *_: object, **__: object) -> None: ...
+
+
+@dataclass(frozen=True)
+class _PolicyStep:
+    action: Any
+
+
+def _modules() -> dict[str, ModuleType]:
+    """The stand-ins by dotted name, each set as an attribute of its parent."""
+    contents: dict[str, dict[str, object]] = {
+        "absl": {"logging": logging.getLogger("language_table")},
+        "gym": {"Env": object},
+        "gym.spaces": {"Box": _Base, "Dict": _Base},
+        "imageio": {},
+        "matplotlib": {},
+        "matplotlib.patches": {},
+        "matplotlib.pyplot": {},
+        "six": {},
+        "tensorflow": {},
+        "tf_agents": {},
+        "tf_agents.policies": {},
+        "tf_agents.policies.py_policy": {"PyPolicy": _Base},
+        "tf_agents.trajectories": {},
+        "tf_agents.trajectories.policy_step": {"PolicyStep": _PolicyStep},
+        "tf_agents.trajectories.time_step": {"TimeStep": _Base},
+    }
+    modules: dict[str, ModuleType] = {}
+    for name, attributes in contents.items():
+        module = modules[name] = ModuleType(name)
+        vars(module).update(attributes)
+        parent, _, child = name.rpartition(".")
+        if parent:
+            setattr(modules[parent], child, module)
+    return modules
+
+
+@contextmanager
+def _stand_ins() -> Iterator[None]:
+    modules = _modules()
+    tops = {name.partition(".")[0] for name in modules}
+    before = {n: m for n, m in sys.modules.items() if n.partition(".")[0] in tops}
+    for name in before:
+        del sys.modules[name]
+    sys.modules.update(modules)
+    try:
+        yield
+    finally:
+        for name in [n for n in sys.modules if n.partition(".")[0] in tops]:
+            del sys.modules[name]
+        sys.modules.update(before)
