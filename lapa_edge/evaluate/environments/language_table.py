@@ -6,7 +6,8 @@ its limit of 200 steps. Camera, state and action are those of the recorded datas
 and positions again.
 
 Each episode gets a physics client of its own (a reused one drifts) and an instruction of its own.
-Scenes that the expert finds no plan for are drawn again, as the published evaluation does.
+Scenes that the expert finds no plan for are drawn again, as the published evaluation does; the
+words of `separate` then depend on what the planner drew, for both use numpy's global generator.
 """
 
 from __future__ import annotations

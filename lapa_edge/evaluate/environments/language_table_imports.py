@@ -2,17 +2,19 @@
 
 Its files import gym, tensorflow, tf_agents and others for base classes and type names only. Tiny
 stand-ins take their places while the simulator is imported, whether the real ones are installed or
-not (tensorflow alone would take seconds), and `sys.modules` is as before afterwards.
+not (tensorflow alone would take seconds). `sys.modules` is as before afterwards: the simulator too
+is known to this file alone, so that another module called `language_table` does no harm.
 """
 
 from __future__ import annotations
 
-import importlib
+import importlib.machinery
 import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -45,21 +47,35 @@ def find_missing(simulator: Path | None = None) -> str:
     Raises:
         ConfigError: the path given, by argument or environment variable, is no checkout.
     """
-    found = find_checkout(VARIABLE, simulator, _MARKER)
-    return ", ".join(absent(*NEEDED) + (() if found else absent("language_table")))
+    found = find_checkout(VARIABLE, simulator, _MARKER) or _package()
+    return ", ".join((*absent(*NEEDED), *(() if found else ("language_table",))))
 
 
 def import_simulator(simulator: Path | None = None) -> Simulator:
-    """The simulator of a checkout, else of the installed package.
+    """The simulator of a checkout, else of the installed package; imported once per place.
 
     Raises:
         ConfigError: the path given is no checkout.
         MissingDependencyError: it, or what it runs on, is not here.
     """
-    checkout = find_checkout(VARIABLE, simulator, _MARKER)
     if missing := find_missing(simulator):
         raise MissingDependencyError("Language Table", f"not installed: {missing}", INSTALL)
-    with importing_from(*([checkout] if checkout else [])), _stand_ins():
+    root = find_checkout(VARIABLE, simulator, _MARKER) or _package()
+    assert root is not None  # it would be missing
+    return _import_from(root)
+
+
+def _package() -> Path | None:
+    """Where the installed package lies."""
+    spec = importlib.machinery.PathFinder.find_spec("language_table")
+    folders = (spec.submodule_search_locations if spec else None) or ()
+    roots = [Path(folder).parent for folder in folders]
+    return next((root for root in roots if (root / _MARKER).is_file()), None)
+
+
+@cache
+def _import_from(root: Path) -> Simulator:
+    with importing_from(root), _stand_ins():
         try:
             return _read_simulator()
         except ImportError as error:
@@ -138,7 +154,7 @@ def _modules() -> dict[str, ModuleType]:
 @contextmanager
 def _stand_ins() -> Iterator[None]:
     modules = _modules()
-    tops = {name.partition(".")[0] for name in modules}
+    tops = {name.partition(".")[0] for name in modules} | {"language_table"}
     before = {n: m for n, m in sys.modules.items() if n.partition(".")[0] in tops}
     for name in before:
         del sys.modules[name]

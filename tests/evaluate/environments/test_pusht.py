@@ -64,8 +64,8 @@ def test_a_t_on_its_outline_is_solved_and_one_beside_it_scores_its_coverage(boar
     board.reset(0)
     simulator = board._env
     for angle, solved in ((0.3, False), (float(simulator.goal_pose[2]), True)):
+        simulator.block.angle = angle  # first: it turns about the centre of mass, which moves
         simulator.block.position = tuple(simulator.goal_pose[:2])
-        simulator.block.angle = angle
         simulator.agent.position = (20.0, 20.0)
         board._observation["agent_pos"] = np.array([20.0, 20.0])
         assert board.step(np.zeros(2, np.float32)) is solved
