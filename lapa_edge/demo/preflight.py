@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from lapa_edge.errors import ConfigError, DataError
-from lapa_edge.evaluate.metaworld import MetaWorld
+from lapa_edge.evaluate.environments.metaworld import MetaWorld
 from lapa_edge.train.run_directory import read_json, write_text
 
 # Videos, decoded frames, checkpoints, rollouts: about 0.4 GB in the full demo.

@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from pathlib import Path
 
 from lapa_edge.errors import ConfigError
-from lapa_edge.evaluate.environment import Environment
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One family of tasks."""
-
-    build: Callable[[str], Environment]
-    tasks: Callable[[], tuple[str, ...]]
-    install: str
-
-
-def _metaworld(task: str) -> Environment:
-    from lapa_edge.evaluate.metaworld import MetaWorld
-
-    return MetaWorld(task)
-
-
-def _metaworld_tasks() -> tuple[str, ...]:
-    from lapa_edge.evaluate.metaworld import INSTRUCTIONS
-
-    return tuple(INSTRUCTIONS)
-
+from lapa_edge.evaluate.environment import Entry, Environment
+from lapa_edge.evaluate.environments import language_table, libero, metaworld, pusht, simpler
 
 ENVIRONMENTS = {
-    "metaworld": Entry(_metaworld, _metaworld_tasks, "pip install 'lapa-edge[demo]'"),
+    "metaworld": metaworld.ENTRY,
+    "pusht": pusht.ENTRY,
+    "language_table": language_table.ENTRY,
+    "simpler": simpler.ENTRY,
+    "libero": libero.ENTRY,
 }
 
 
@@ -43,11 +25,15 @@ def find_entry(name: str) -> Entry:
     return ENVIRONMENTS[name]
 
 
-def build_environment(name: str, task: str) -> Environment:
+def build_environment(name: str, task: str, simulator: Path | None = None) -> Environment:
     """The environment `name` at `task`.
 
+    Args:
+        simulator: checkout of a simulator that is no package; where None, an environment variable
+            may name it (see the entry's `install`).
+
     Raises:
-        ConfigError: no such environment or task.
+        ConfigError: no such environment or task, or `simulator` is no checkout of it.
         MissingDependencyError: its simulator is not installed.
     """
-    return find_entry(name).build(task)
+    return find_entry(name).build(task, simulator)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rich.markup import escape
 from rich.table import Table
 
 from lapa_edge.errors import LapaError
+from lapa_edge.evaluate.environment import Entry
 from lapa_edge.evaluate.registry import ENVIRONMENTS
 from lapa_edge.evaluate.summary import MethodResult
 
@@ -33,12 +35,43 @@ def percent(result: MethodResult) -> str:
 
 
 def list_environments() -> Table:
-    """Every environment, how to install it, and its tasks where it is installed."""
-    table = Table("environment", "install", "tasks")
+    """Every environment: whether it runs here, how to get it, its robot and its tasks."""
+    table = Table("environment", "", title_justify="left")
+    table.add_column("", overflow="fold")
     for name, entry in ENVIRONMENTS.items():
         try:
-            tasks = ", ".join(entry.tasks())
+            missing = entry.missing()
         except LapaError as error:
-            tasks = str(error)
-        table.add_row(name, entry.install, tasks)
+            missing = str(error)
+        robot = entry.robot
+        rows = {
+            "installed": f"no ({missing})" if missing else "yes",
+            "install": entry.install,
+            "rate": f"{robot.control_hz:g} Hz",
+            "state": ", ".join(robot.state_names),
+            "action": ", ".join(robot.action_names),
+            "tasks (steps)": _task_words(entry),
+        }
+        for i, (what, words) in enumerate(rows.items()):
+            table.add_row("" if i else name, what, escape(words))
+        table.add_section()
     return table
+
+
+def _task_words(entry: Entry) -> str:
+    """Tasks by step limit; a suite's numbered ones as a range, held-out ones with a star."""
+    by_limit: dict[int, dict[str, list[str]]] = {}
+    for task, limit in entry.step_limits.items():
+        suite, numbered, _ = task.partition("/")
+        group = by_limit.setdefault(limit, {}).setdefault(suite if numbered else task, [])
+        group.append(task + ("*" if entry.split(task) == "unseen" else ""))
+    lines = []
+    for limit, groups in sorted(by_limit.items()):
+        names = [
+            f"{tasks[0]} to {tasks[-1].rpartition('/')[2]}" if len(tasks) > 1 else tasks[0]
+            for tasks in groups.values()
+        ]
+        lines.append(f"({limit}) {', '.join(names)}")
+    if entry.unseen:
+        lines.append("* held out of training by the benchmark")
+    return "\n".join(lines)

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from lapa_edge.errors import ConfigError
-from lapa_edge.evaluate.metaworld import INSTRUCTIONS, MetaWorld
+from lapa_edge.evaluate.environment import score
+from lapa_edge.evaluate.environments.metaworld import ENTRY, INSTRUCTIONS, STEP_LIMITS, MetaWorld
 from lapa_edge.evaluate.recording import record_episode
 
 # Not importorskip: MuJoCo binds OpenGL at its first import, which must be MetaWorld's own.
@@ -61,18 +62,56 @@ def test_the_expert_solves_its_task_and_the_state_follows_the_action(faucet: Met
 
 
 def test_an_unknown_task_names_those_there_are() -> None:
-    with pytest.raises(ConfigError, match="not a known Meta-World task; one of: button-press"):
+    with pytest.raises(ConfigError, match="not a known Meta-World task; one of: assembly"):
         MetaWorld("juggle")
 
 
-def test_every_task_has_words_of_its_own() -> None:
+def test_every_task_of_the_benchmark_has_words_of_its_own() -> None:
+    from metaworld.env_dict import ALL_V3_ENVIRONMENTS, ML45_V3
+
+    assert {f"{task}-v3" for task in INSTRUCTIONS} == set(ALL_V3_ENVIRONMENTS)
     assert len(set(INSTRUCTIONS.values())) == len(INSTRUCTIONS)
+    assert {f"{task}-v3" for task in ENTRY.unseen} == set(ML45_V3["test"])
+
+
+def test_the_tasks_of_earlier_results_keep_their_150_steps() -> None:
+    earlier = ("button-press", "door-lock", "faucet-open", "plate-slide", "reach", "window-open")
+    assert {STEP_LIMITS[task] for task in earlier} == {150}
+    assert MetaWorld("reach", height=8, width=8).max_steps == 150
+    assert MetaWorld("reach", height=8, width=8, max_steps=7).max_steps == 7
+
+
+@pytest.mark.parametrize("task", ["bin-picking", "peg-unplug-side", "push"])
+def test_the_expert_solves_a_task_within_its_limit_and_scores_one(task: str) -> None:
+    environment = MetaWorld(task, height=8, width=8)
+    environment.reset(500)
+    assert score(environment) == 0.0
+    scores = []
+    for _ in range(environment.max_steps):
+        solved = environment.step(environment.expert_action())
+        scores.append(score(environment))
+        if solved:
+            break
+    environment.close()
+    assert scores[-1] == 1.0
+    assert all(s is not None and 0.0 <= s < 1.0 for s in scores[:-1])
+
+
+@pytest.mark.parametrize("task", ["reach", "push", "pick-place-wall"])
+def test_a_goal_that_is_a_mere_place_can_be_seen(task: str) -> None:
+    environment = MetaWorld(task, height=128, width=128)
+    environment.reset(0)
+    frame = environment.frame().astype(int)
+    environment._env.model.site("goal").rgba[3] = 0.0
+    hidden = environment.frame().astype(int)
+    environment.close()
+    assert (np.abs(frame - hidden).max(-1) > 30).sum() >= 10
 
 
 def test_a_machine_without_opengl_is_told_what_to_install(tmp_path: Path) -> None:
     code = (
         "from lapa_edge.errors import MissingDependencyError\n"
-        "from lapa_edge.evaluate.metaworld import MetaWorld\n"
+        "from lapa_edge.evaluate.environments.metaworld import MetaWorld\n"
         "try:\n    MetaWorld('reach')\n"
         "except MissingDependencyError as error:\n    print(error)\n"
     )
