@@ -31,6 +31,9 @@ class StageFlags(DatasetFlags):
     """Samples per step and process."""
     learning_rate: float = 1e-3
     """Peak learning rate."""
+    ema_decay: float = 0.0
+    """Decay of the running average of the weights, which is then what is kept; 0 is none. 0.999
+    suits a thousand steps and more."""
     seed: int = 0
     """Seed of the weights and of every batch."""
     tensorboard: bool = False
@@ -44,6 +47,7 @@ class StageFlags(DatasetFlags):
             steps=self.steps,
             batch=self.batch,
             learning_rate=self.learning_rate,
+            ema_decay=self.ema_decay,
             seed=self.seed,
             tensorboard=self.tensorboard,
         )

@@ -1,15 +1,22 @@
-"""Stage 1 in two processes over gloo: one codebook, one set of weights, one run directory."""
+"""Trainings in two processes over gloo: one set of weights, one run directory, killed and resumed."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 from clips import write_clips
 from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from lapa_edge.errors import ConfigError
+from lapa_edge.model.quantizer import Quantizer, QuantizerConfig
+from lapa_edge.train.sharding import shard
 
 SCRIPT = """
 import sys
@@ -72,3 +79,105 @@ def test_two_processes_end_with_the_same_weights_and_codebook(
     # Codes began after 3 steps (a fifth of 16), the last look for dead ones was 10 steps later:
     # since then 3 steps x 2 processes x 4 pairs x 4 codes were counted.
     assert one["quantizer.hits"].sum() == 3 * 2 * 4 * 4
+
+
+# Trains twice: undisturbed, and with one process killed in its first life by SIGKILL; torchrun
+# then starts both again, and they go on from the checkpoint.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from torch import nn
+from torch.nn import functional as F
+from lapa_edge.model.blocks import Block
+from lapa_edge.train import loop, run_directory
+
+torch.set_num_threads(1)
+out, life = Path(sys.argv[1]), int(os.environ["TORCHELASTIC_RESTART_COUNT"])
+config = loop.LoopConfig(steps=9, batch=3, log_every=3, validate_every=4, warmup_steps=2,
+                         checkpoint_every_s=0.0, ema_decay=0.9)
+
+class Network(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.input, self.block = nn.Linear(5, 8), Block(8, 2)
+        self.output, self.frozen = nn.Linear(8, 3), nn.Linear(8, 8).requires_grad_(False)
+        self.register_buffer("seen", torch.zeros(()))
+
+    def look(self, x):
+        return self.frozen(self.block(self.input(x)[:, None])[:, 0])
+
+    def forward(self, x):
+        self.seen += len(x)
+        return self.output(x)
+
+def losses(kills):
+    def loss(model, rng):
+        x = torch.from_numpy(rng.standard_normal((config.batch, 5), dtype="float32"))
+        if kills and life == 0 and os.environ["RANK"] == "1" and loop.unwrap(model).seen == 15:
+            os.kill(os.getpid(), signal.SIGKILL)
+        found = model(loop.unwrap(model).look(x))
+        return F.mse_loss(found, x[:, :3].sin()), {}
+    return loss
+
+def measure(model):
+    x = torch.linspace(-1, 1, 20).view(4, 5)
+    with torch.no_grad():
+        return {"good": -float(F.mse_loss(model(model.look(x)), x[:, :3].sin()))}
+
+for name in ("alone", "killed"):
+    model = loop.train(name, Network, losses(name == "killed"), config,
+                       run_directory.RunDirectory(out / name), config, "data",
+                       validation=loop.Validation(measure, "good"))
+model(model.look(torch.zeros(1, 5)))
+torch.distributed.destroy_process_group()
+"""
+ELASTIC = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, dict[str, Tensor]]]:
+    """Finished and best weights of the undisturbed run and of the killed one, by launch."""
+    found: dict[str, dict[str, dict[str, Tensor]]] = {}
+    for launch in ("ddp", "fsdp"):
+        folder = tmp_path_factory.mktemp(launch)
+        (folder / "train.py").write_text(KILLED)
+        # What `accelerate launch --use_fsdp` sets, which has no flag for restarts.
+        wish = {"ACCELERATE_USE_FSDP": "true"} if launch == "fsdp" else {}
+        answer = subprocess.run(
+            [sys.executable, *ELASTIC, str(folder / "train.py"), str(folder)], cwd=folder,
+            capture_output=True, text=True, timeout=300, check=False, env={**os.environ, **wish},
+        )  # fmt: skip
+        assert answer.returncode == 0, answer.stderr[-3000:]
+        assert "Signal 9 (SIGKILL)" in answer.stderr
+        found[launch] = {
+            f"{run} {kind}": load_file(folder / run / f"{kind}.safetensors")
+            for run in ("alone", "killed")
+            for kind in ("model", "best")
+        }
+    return found
+
+
+@pytest.mark.parametrize("launch", ["ddp", "fsdp"])
+def test_a_killed_process_changes_nothing(
+    launch: str, ended: dict[str, dict[str, dict[str, Tensor]]]
+) -> None:
+    runs = ended[launch]
+    for kind in ("model", "best"):
+        for name, value in runs[f"alone {kind}"].items():
+            assert value.equal(runs[f"killed {kind}"][name]), (kind, name)
+
+
+def test_sharded_weights_learn_what_whole_ones_do_and_are_whole_at_the_end(
+    ended: dict[str, dict[str, dict[str, Tensor]]],
+) -> None:
+    whole, sharded = (ended[launch]["alone model"] for launch in ("ddp", "fsdp"))
+    assert whole.keys() == sharded.keys()
+    for name, value in whole.items():
+        torch.testing.assert_close(sharded[name], value, rtol=1e-5, atol=1e-6)
+
+
+def test_a_codebook_that_is_a_weight_is_not_sharded() -> None:
+    model = Quantizer(QuantizerConfig(kind="nsvq"))
+    with pytest.raises(ConfigError, match=r"--use_fsdp.*nsvq.*--quantizer ema or fsq"):
+        shard(nn.ModuleDict({"quantizer": model}), 2, torch.device("cpu"))
