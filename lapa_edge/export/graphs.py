@@ -58,7 +58,7 @@ def export_graphs(agent: Agent, spec: PolicySpec) -> dict[str, bytes]:
         policy_graph = export_graph(only, (image, text), ["image", "text"], ["context"])
     return {
         POLICY: policy_graph,
-        TEXT_ENCODER: export_graph(agent.instructed.text, (ids,), ["ids"], ["text"]),
+        TEXT_ENCODER: export_graph(agent.instructed.text.whole(), (ids,), ["ids"], ["text"]),
         ACTION_HEAD: export_graph(agent.head, (x,), ["x"], ["chunk"]),
     }
 
@@ -95,7 +95,7 @@ def check_fits(agent: Agent, spec: PolicySpec) -> None:
         "frame height and width": (policy.config.height, policy.config.width),
         "latent n": (policy.n,),
         "context_dim": (policy.config.context_dim,),
-        "text max_tokens and d": tuple(text.position.shape[1:]),
+        "text max_tokens and d": (text.max_tokens, text.d),
         "action head input": (agent.head.input.in_features,),
         "action head output": (agent.head.output.out_features,),
     }

@@ -23,12 +23,13 @@ from lapa_edge.model.action_head import ActionHeadConfig, head_input
 from lapa_edge.model.agent import Agent, InstructedPolicy, no_codebook
 from lapa_edge.model.policy import PolicyConfig
 from lapa_edge.spec import FrameSpec, LatentSpec, PolicySpec, TextSpec, TimingSpec, check_spec
-from lapa_edge.tokenizer import Tokenizer, build_tokenizer
+from lapa_edge.tokenizer import Tokenizer
 from lapa_edge.train.batches import augment, frames_to_tensor
 from lapa_edge.train.demos import DemoMoments, spec_from_demos
 from lapa_edge.train.device import pick_device
 from lapa_edge.train.loop import LoopConfig, Losses, train, unwrap
 from lapa_edge.train.run_directory import RunDirectory, load_weights
+from lapa_edge.train.words import build_words
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def actions_config(
     trunk_rate: float,
 ) -> ActionsConfig:
     """Stage 3 settings for these demos: their normalisation and, from scratch, their words."""
-    words = tokenizer or build_tokenizer(episode.instruction for episode in dataset.episodes)
+    words = tokenizer or build_words(policy.text, dataset)
     spec = spec_from_demos(
         dataset,
         frame=FrameSpec(height=policy.height, width=policy.width),

@@ -20,6 +20,7 @@ from lapa_edge.spec import (
     TimingSpec,
 )
 from lapa_edge.tokenizer import Tokenizer
+from lapa_edge.train.words import encode_instructions
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class DemoMoments:
         looks: list[tuple[int, int, int, int]] = []
         taken: list[float] = []
         stamps, states, actions, lasts, ids = [], [], [], [], []
+        words = encode_instructions(tokenizer, dataset)
         steps_before = 0
         # A clip that could not be decoded was named when its frames were read.
         episodes = [episode for episode in dataset.episodes if episode.name in store.spans]
@@ -75,7 +77,7 @@ class DemoMoments:
             actions.append(_chunks(action, spec.action.chunk))
             stop = _normalise(np.array([spec.action.stop]), spec.action.mean, spec.action.std)
             lasts.append(np.concatenate([stop, action[:-1]]))
-            ids.append(tokenizer.encode(episode.instruction)[0])
+            ids.append(words[episode.name])
             steps_before += len(time_s)
         if not looks:
             raise DataError("demos", "no frame has a control step after it", "check fps and time_s")
