@@ -18,6 +18,7 @@ import json
 import math
 import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -193,14 +194,15 @@ class RunDirectory:
             write_text(self.metrics, "".join(line + "\n" for line in kept))
 
 
-def _with_defaults(path: Path, kind: type) -> dict[str, Any]:
+def _with_defaults(path: Path, kind: type[Any]) -> dict[str, Any]:
     """A saved config; settings that are newer than the run have the defaults it ran with."""
     found = read_json(path, dict[str, Any])
     try:
-        known = msgspec.json.encode(msgspec.convert(found, kind))
+        # Through asdict: msgspec writes no defaults of a dataclass that it read itself.
+        known = asdict(msgspec.convert(found, kind))
     except msgspec.ValidationError:
         return found  # what differs is named by the comparison
-    return {**found, **msgspec.json.decode(known)}
+    return {**found, **json.loads(msgspec.json.encode(known))}
 
 
 def _decisive(value: Any) -> Any:
