@@ -14,14 +14,7 @@ PIECES = [
     "[UNK]",
     "[CLS]",
     "[SEP]",
-    "push",
-    "the",
-    "red",
-    "block",
-    "##s",
-    "left",
-    "'",
-    "!",
+    *("push", "the", "red", "block", "##s", "left", "'", "!"),
 ]
 CONFIG = {
     "model_type": "bert", "hidden_act": "gelu", "vocab_size": len(PIECES), "hidden_size": 12,

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from lapa_edge.train.sharding import local
+
 
 class WeightAverage:
     """The average of a model's trainable weights, by name.
@@ -34,26 +36,25 @@ class WeightAverage:
         """Take in the weights after the step of this index, counted from 0."""
         keep = min(self._decay, (1 + step) / (10 + step))
         for name, weight in _trainable(model):
-            # Not lerp: that one has no rule for weights spread over processes.
-            self.weights[name].mul_(keep).add_(weight.detach(), alpha=1 - keep)
+            local(self.weights[name]).lerp_(local(weight), 1 - keep)
 
     @torch.no_grad()
     def give(self, model: nn.Module) -> None:
         """Put the average into the model, for good."""
         for name, weight in _trainable(model):
-            weight.copy_(self.weights[name])
+            local(weight).copy_(local(self.weights[name]))
 
     @contextmanager
     def lent(self, model: nn.Module) -> Iterator[None]:
         """The average in the model for a while; its own weights return to the bit."""
-        own = {name: weight.detach().clone() for name, weight in _trainable(model)}
+        own = {name: local(weight).clone() for name, weight in _trainable(model)}
         self.give(model)
         try:
             yield
         finally:
             with torch.no_grad():
                 for name, weight in _trainable(model):
-                    weight.copy_(own[name])
+                    local(weight).copy_(own[name])
 
 
 def _trainable(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:

@@ -81,6 +81,12 @@ def shard_state(
             average[name] = _spread(value, weights[0].device_mesh)
 
 
+def local(tensor: Tensor) -> Tensor:
+    """What of the tensor lies in this process, detached: all of it, unless it is sharded."""
+    tensor = tensor.detach()
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
 def gathered(tensor: Tensor) -> Tensor:
     """The tensor itself, on the CPU; a sharded one is gathered, for which all must call."""
     if isinstance(tensor, DTensor):
