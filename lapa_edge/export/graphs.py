@@ -62,7 +62,7 @@ def export_graphs(agent: Agent, spec: PolicySpec) -> dict[str, bytes]:
         policy_graph = export_graph(only, tuple(seen.values()), list(seen), ["context"])
     return {
         POLICY: policy_graph,
-        TEXT_ENCODER: export_graph(agent.instructed.text, (ids,), ["ids"], ["text"]),
+        TEXT_ENCODER: export_graph(agent.instructed.text.whole(), (ids,), ["ids"], ["text"]),
         ACTION_HEAD: export_graph(agent.head, (x,), ["x"], ["chunk"]),
     }
 
@@ -101,7 +101,7 @@ def check_fits(agent: Agent, spec: PolicySpec) -> None:
         "policy state": (policy.config.state_dim,),
         "latent n": (policy.n,),
         "context_dim": (policy.config.context_dim,),
-        "text max_tokens and d": tuple(text.position.shape[1:]),
+        "text max_tokens and d": (text.max_tokens, text.d),
         "action head input": (agent.head.input.in_features,),
         "action head output": (agent.head.output.out_features,),
     }

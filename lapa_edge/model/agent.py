@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from lapa_edge.model.action_head import ActionHead, ActionHeadConfig
 from lapa_edge.model.decoding import ActionBins
 from lapa_edge.model.policy import LatentPolicy, PolicyConfig
-from lapa_edge.model.text import TextEncoder
+from lapa_edge.model.text import build_text
 
 
 class InstructedPolicy(nn.Module):
@@ -18,7 +18,7 @@ class InstructedPolicy(nn.Module):
         self, config: PolicyConfig, n: int, k: int, vocabulary_size: int, max_tokens: int
     ) -> None:
         super().__init__()
-        self.text = TextEncoder(vocabulary_size, max_tokens, config.text_dim)
+        self.text = build_text(config.text, vocabulary_size, max_tokens, config.text_dim)
         self.policy = LatentPolicy(config, n, k)
 
     def forward(

@@ -39,6 +39,9 @@ class PolicyConfig:
     """Trunk blocks."""
     text_dim: int = 64
     """Width of the instruction's embedding."""
+    text: str = "trained"
+    """What reads the instruction: trained with the policy, or a frozen sentence encoder, given by
+    its folder or by the package that holds it."""
     context_dim: int = 128
     """Width of the context vector handed to the action head; ``n * d`` of the latent space."""
     cameras: tuple[str, ...] = ("camera",)

@@ -18,7 +18,7 @@ from lapa_edge.model.action_head import ActionHead
 from lapa_edge.model.blocks import Block, PatchStem, unpatch
 from lapa_edge.model.latent_action import LatentActionConfig, LatentActionModel
 from lapa_edge.model.policy import PolicyConfig
-from lapa_edge.model.text import TextEncoder
+from lapa_edge.model.text import build_text
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class InstructedPredictor(nn.Module):
 
     def __init__(self, config: PolicyConfig, vocabulary_size: int, max_tokens: int) -> None:
         super().__init__()
-        self.text = TextEncoder(vocabulary_size, max_tokens, config.text_dim)
+        self.text = build_text(config.text, vocabulary_size, max_tokens, config.text_dim)
         self.predictor = FramePredictor(config)
 
     def forward(self, frame: Tensor, ids: Tensor) -> Tensor:

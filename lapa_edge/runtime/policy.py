@@ -5,6 +5,7 @@ Frames ``u8 [H, W, 3]`` -> native preprocessing -> ``policy.onnx`` -> codes -> l
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import msgspec
@@ -18,6 +19,8 @@ from lapa_edge.errors import BundleError
 from lapa_edge.runtime.onnx_graph import OnnxGraph
 from lapa_edge.runtime.senses import Senses, Views
 from lapa_edge.tokenizer import Tokenizer
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +56,18 @@ class Policy:
         self.set_instruction(instruction)
 
     def set_instruction(self, instruction: str) -> list[str]:
-        """Encode a new instruction, once; returns its words that training never met."""
+        """Encode a new instruction, once; returns its words that training never met.
+
+        What of it the policy won't understand is logged as a warning.
+
+        Raises:
+            RuntimeInputError: too long, or with control characters; the old one stays.
+        """
         ids = self._tokenizer.encode(instruction)
         self._text = self._text_graph.run(ids=ids)["text"]
         self.instruction = instruction
+        if complaints := self._tokenizer.complaints(instruction):
+            log.warning("instruction %r: %s", instruction[:80], "; ".join(complaints))
         return self._tokenizer.unknown_words(instruction)
 
     def look(

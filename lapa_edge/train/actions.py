@@ -46,7 +46,7 @@ from lapa_edge.spec import (
     TimingSpec,
     check_spec,
 )
-from lapa_edge.tokenizer import Tokenizer, build_tokenizer
+from lapa_edge.tokenizer import Tokenizer
 from lapa_edge.train.action_bins import fill_bins
 from lapa_edge.train.batches import augment_views, frames_to_tensor
 from lapa_edge.train.demo_spec import spec_from_demos
@@ -56,6 +56,7 @@ from lapa_edge.train.frame_codes import UNKNOWN, codes_of_store
 from lapa_edge.train.hand_over import measure_hand_over
 from lapa_edge.train.loop import LoopConfig, Losses, train, unwrap
 from lapa_edge.train.run_directory import RunDirectory, load_weights
+from lapa_edge.train.words import build_words
 
 HIDE_STATE = 0.1  # share of looks: a robot's first may come before it has told its state
 LatentInput = Literal["quantized", "continuous", "both"]
@@ -221,7 +222,7 @@ def actions_config(
     code_weight: float = 0.0,
 ) -> ActionsConfig:
     """Stage 3 settings for these demos: their normalisation and, from scratch, their words."""
-    words = tokenizer or build_tokenizer(episode.instruction for episode in dataset.episodes)
+    words = tokenizer or build_words(policy.text, dataset)
     spec = spec_from_demos(
         dataset,
         frame=FrameSpec(height=policy.height, width=policy.width),

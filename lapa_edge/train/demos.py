@@ -14,6 +14,7 @@ from lapa_edge.spec import PolicySpec
 from lapa_edge.tokenizer import Tokenizer
 from lapa_edge.train.demo_spec import check_demos, normalise, resting_actions, steps_of
 from lapa_edge.train.policy_state import newest_step
+from lapa_edge.train.words import encode_instructions
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class DemoMoments:
         looks: list[tuple[int, int, int, int]] = []
         taken: list[float] = []
         stamps, states, actions, lasts, ids, seen_with = [], [], [], [], [], []
+        words = encode_instructions(tokenizer, dataset)
         steps_before = 0
         # A clip that could not be decoded was named when its frames were read.
         episodes = [episode for episode in dataset.episodes if episode.name in store.spans]
@@ -84,7 +86,7 @@ class DemoMoments:
             rest = resting_actions(spec, steps.state[0])[None]
             rest = normalise(rest, spec.action.mean, spec.action.std)
             lasts.append(np.concatenate([rest, action[:-1]]))
-            ids.append(tokenizer.encode(episode.instruction)[0])
+            ids.append(words[episode.name])
             steps_before += len(time_s)
         if not looks:
             raise DataError("demos", "no frame has a control step after it", "check fps and time_s")

@@ -3,7 +3,9 @@
 The randomness of step ``i`` is a function of the seed, ``i`` and the process alone, so a resumed
 run needs no generator states to take the very steps that an uninterrupted one takes. Under
 ``accelerate launch`` or ``torchrun`` each process draws batches of its own and gradients are
-averaged; the first process writes.
+averaged; with ``--use_fsdp`` weights and moments are spread over them, too. The first process
+writes. Two processes resume to the bit as one does; of more, a sum's order, and so its last bit, is
+the communication library's.
 """
 
 from __future__ import annotations
@@ -18,16 +20,19 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator
 from torch import Tensor, nn
 
 from lapa_edge.data.files import held_alone
 from lapa_edge.errors import ConfigError, DataError
 from lapa_edge.progress import progress_bar
-from lapa_edge.train.device import bf16_works
+from lapa_edge.train.averaging import WeightAverage
 from lapa_edge.train.interrupts import interrupts_held
 from lapa_edge.train.metrics import MetricsLog
+from lapa_edge.train.optimizer import build_optimizer, learning_rate, set_learning_rate
+from lapa_edge.train.processes import any_process, build_accelerator, check_together
 from lapa_edge.train.run_directory import RunDirectory, load_weights
+from lapa_edge.train.sharding import gathered, shard, shard_state, sharding_asked
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,9 @@ class LoopConfig:
     """AdamW weight decay."""
     clip_norm: float = 1.0
     """Gradient norm above which gradients are scaled down."""
+    ema_decay: float = 0.0
+    """Decay of the running average of the weights, which is what is validated and kept; 0 is
+    none, and the last weights are kept."""
     checkpoint_every_s: float = 5.0
     """Seconds between checkpoints, more where saving takes long; 0 is every step. Ctrl-C writes one
     of its own."""
@@ -66,6 +74,8 @@ class LoopConfig:
                 raise ConfigError(name, f"expected at least 1, got {getattr(self, name)}")
         if not 0 < self.learning_rate < math.inf:
             raise ConfigError("learning_rate", f"expected more than 0, got {self.learning_rate}")
+        if not 0 <= self.ema_decay < 1:
+            raise ConfigError("ema_decay", f"expected 0 to below 1, got {self.ema_decay}")
         if self.seed < 0:
             raise ConfigError("seed", f"expected 0 or more, got {self.seed}")
 
@@ -123,7 +133,7 @@ def train(
         DataError: the gradient is no longer finite.
         KeyboardInterrupt: after Ctrl-C, with a checkpoint written.
     """
-    accelerator = _accelerator()
+    accelerator = build_accelerator()
     first = accelerator.is_main_process
     with accelerator.main_process_first():
         run.open(settings, data=data, processes=accelerator.num_processes)
@@ -133,51 +143,47 @@ def train(
         log.info("%s is already finished: %s", label, run.root)
         load_weights(model, run.weights)
         return model.eval()
-    optimizer = _optimizer(model, config, learning_rate_scales)
-    with accelerator.main_process_first():
-        done = run.load_checkpoint(model, optimizer)
-    _check_together(accelerator, done, run)
-    prepared, optimizer = accelerator.prepare(model, optimizer)
+    state = _prepare(accelerator, model, config, learning_rate_scales, run)
+    averaged = state.average.weights if state.average else {}
     saved_at, pause_s = time.monotonic(), config.checkpoint_every_s
     with (
         held_alone(run.root, f"run {run.root}") if first else nullcontext(),
         progress_bar("{task.fields[metrics]}", shown=first) as bar,
         interrupts_held() as interrupted,
-        MetricsLog(run, done, config.tensorboard, shown=first) as metrics_log,
+        MetricsLog(run, state.done, config.tensorboard, shown=first) as metrics_log,
     ):
-        task = bar.add_task(label, total=config.steps, completed=done, metrics="")
-        prepared.train()
-        for step in range(done, config.steps):
-            _set_learning_rate(optimizer, _schedule(step, config))
-            rng = _seed_step(config.seed, step, accelerator.process_index)
-            with accelerator.autocast():
-                loss, metrics = loss_function(prepared, rng)
-            optimizer.zero_grad(set_to_none=True)
-            accelerator.backward(loss)
-            norm = accelerator.clip_grad_norm_(prepared.parameters(), config.clip_norm)
-            _check_finite(norm, step, run)
-            optimizer.step()
+        task = bar.add_task(label, total=config.steps, completed=state.done, metrics="")
+        state.wrapped.train()
+        for step in range(state.done, config.steps):
+            metrics = _take_step(accelerator, state, loss_function, config, step, run)
             last = step + 1 == config.steps
             if (step + 1) % config.log_every == 0 or last:
-                bar.update(task, metrics=metrics_log.add(step + 1, {"loss": loss, **metrics}))
+                bar.update(task, metrics=metrics_log.add(step + 1, metrics))
             bar.advance(task)
-            if validation and first and ((step + 1) % config.validate_every == 0 or last):
-                found = validation.measure(model.eval())
-                prepared.train()
+            if validation and state.here and ((step + 1) % config.validate_every == 0 or last):
+                with state.average.lent(model) if state.average else nullcontext():
+                    found = validation.measure(model.eval())
+                    run.keep_best(model, step + 1, found, validation.best, first)
+                state.wrapped.train()
                 bar.update(task, metrics=metrics_log.add(step + 1, found))
-                run.keep_best(model, step + 1, found, validation.best)
-            stop = _any_process(accelerator, interrupted())
-            if first and (stop or time.monotonic() - saved_at > pause_s):
+            due = first and time.monotonic() - saved_at > pause_s
+            stop, due = any_process(accelerator, interrupted(), due)
+            if state.here and (stop or due):
                 began = time.monotonic()
-                run.save_checkpoint(step + 1, model, optimizer)
+                run.save_checkpoint(step + 1, model, state.optimizer, averaged, first)
                 saved_at = time.monotonic()
                 if config.checkpoint_every_s:
                     pause_s = max(config.checkpoint_every_s, SAVING_SHARE * (saved_at - began))
             if stop:
                 raise KeyboardInterrupt
-    if first:
-        run.finish(model)
+    if state.average:
+        state.average.give(model)
+    if state.here:
+        run.finish(model, first)
     accelerator.wait_for_everyone()
+    if state.sharded:  # the caller's model is whole
+        model = build_model()
+        load_weights(model, run.weights)
     return model.eval()
 
 
@@ -186,36 +192,74 @@ def unwrap(model: nn.Module) -> Any:
     return getattr(model, "module", model)
 
 
-def _accelerator() -> Accelerator:
-    """bf16 where the device has it; parameters that a step leaves out are no error."""
-    return Accelerator(
-        cpu=not torch.cuda.is_available(),  # said aloud, several processes find each other
-        mixed_precision="bf16" if bf16_works() else "no",
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-    )
+@dataclass(frozen=True)
+class _State:
+    """A training under way.
+
+    wrapped: the model as losses call it. here: whether this process checkpoints and validates: the
+    first does, and of a sharded model, of which each holds a part, all do. done: steps of earlier
+    sittings.
+    """
+
+    wrapped: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: WeightAverage | None
+    sharded: bool
+    here: bool
+    done: int
 
 
-def _check_together(accelerator: Accelerator, done: int, run: RunDirectory) -> None:
-    """Processes that resume at different steps would wait for each other forever."""
-    steps = accelerator.gather(torch.tensor([done], device=accelerator.device))
-    if len(set(steps.tolist())) > 1:
-        raise DataError(
-            f"run {run.root}",
-            f"the processes found checkpoints of steps {sorted(set(steps.tolist()))}",
-            "give them one --out that all of them see",
-        )
+def _prepare(
+    accelerator: Accelerator,
+    model: nn.Module,
+    config: LoopConfig,
+    scales: Sequence[tuple[str, float]],
+    run: RunDirectory,
+) -> _State:
+    """Resume, then spread over the processes: a checkpoint holds whole tensors."""
+    optimizer = build_optimizer(model, config, scales)
+    average = WeightAverage(model, config.ema_decay) if config.ema_decay else None
+    averaged = average.weights if average else {}
+    with accelerator.main_process_first():
+        done = run.load_checkpoint(model, optimizer, averaged)
+    check_together(accelerator, done, run.root)
+    sharded = sharding_asked() and accelerator.num_processes > 1
+    if sharded:
+        shard(model, accelerator.num_processes, accelerator.device)
+        whole, optimizer = optimizer, build_optimizer(model, config, scales)
+        shard_state(whole, optimizer, averaged)
+        wrapped = model
+    else:
+        wrapped, optimizer = accelerator.prepare(model, optimizer)
+    here = accelerator.is_main_process or sharded
+    return _State(wrapped, optimizer, average, sharded, here, done)
 
 
-def _any_process(accelerator: Accelerator, happened: bool) -> bool:
-    """Whether it happened on any process: all stop at the same step, or they would wait forever."""
-    if accelerator.num_processes == 1:
-        return happened
-    flag = torch.tensor(float(happened), device=accelerator.device)
-    return bool(accelerator.reduce(flag, reduction="sum") > 0)
+def _take_step(
+    accelerator: Accelerator,
+    state: _State,
+    loss_function: LossFunction,
+    config: LoopConfig,
+    step: int,
+    run: RunDirectory,
+) -> dict[str, Tensor]:
+    """One step of the optimizer; returns its metrics."""
+    set_learning_rate(state.optimizer, learning_rate(step, config))
+    rng = _seed_step(config.seed, step, accelerator.process_index)
+    with accelerator.autocast():
+        loss, metrics = loss_function(state.wrapped, rng)
+    state.optimizer.zero_grad(set_to_none=True)
+    accelerator.backward(loss)
+    norm = nn.utils.clip_grad_norm_(state.wrapped.parameters(), config.clip_norm)
+    _check_finite(float(gathered(norm)), step, run)
+    state.optimizer.step()
+    if state.average:
+        state.average.update(unwrap(state.wrapped), step)
+    return {"loss": loss, **metrics}
 
 
-def _check_finite(norm: Any, step: int, run: RunDirectory) -> None:
-    if norm is not None and not math.isfinite(float(norm)):
+def _check_finite(norm: float, step: int, run: RunDirectory) -> None:
+    if not math.isfinite(norm):
         raise DataError(
             f"run {run.root}",
             f"the gradient is no longer finite in step {step + 1}",
@@ -229,37 +273,6 @@ def _images_last(model: nn.Module) -> nn.Module:
         if isinstance(module, nn.Conv2d):
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model
-
-
-def _optimizer(
-    model: nn.Module, config: LoopConfig, scales: Sequence[tuple[str, float]]
-) -> torch.optim.Optimizer:
-    groups: dict[float, list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            scale = next((factor for prefix, factor in scales if name.startswith(prefix)), 1.0)
-            groups.setdefault(scale, []).append(parameter)
-    return torch.optim.AdamW(
-        [{"params": params, "scale": scale} for scale, params in groups.items()],
-        lr=config.learning_rate,
-        betas=(0.9, 0.99),
-        weight_decay=config.weight_decay,
-    )
-
-
-def _schedule(step: int, config: LoopConfig) -> float:
-    """Learning rate at `step`: linear warm-up, then constant or a cosine to zero."""
-    if step < config.warmup_steps:
-        return config.learning_rate * (step + 1) / config.warmup_steps
-    if config.schedule == "constant":
-        return config.learning_rate
-    share = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
-
-
-def _set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate * group["scale"]
 
 
 def _seed_step(seed: int, step: int, process: int) -> np.random.Generator:

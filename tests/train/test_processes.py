@@ -1,4 +1,4 @@
-"""Stage 1 in two processes over gloo: one codebook, one set of weights, one run directory."""
+"""Trainings in two processes over gloo: one set of weights, also where one was killed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from clips import write_clips
 from safetensors.torch import load_file
+from torch import nn
+
+from lapa_edge.errors import ConfigError
+from lapa_edge.model.quantizer import Quantizer, QuantizerConfig
+from lapa_edge.train.sharding import shard
 
 SCRIPT = """
 import sys
@@ -72,3 +78,100 @@ def test_two_processes_end_with_the_same_weights_and_codebook(
     # Codes began after 3 steps (a fifth of 16), the last look for dead ones was 10 steps later:
     # since then 3 steps x 2 processes x 4 pairs x 4 codes were counted.
     assert one["quantizer.hits"].sum() == 3 * 2 * 4 * 4
+
+
+# Trains with whole weights and with sharded ones, undisturbed and with one process killed on the
+# way by SIGKILL: in the first sitting one of the whole, in the second one of the sharded.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from torch import nn
+from torch.nn import functional as F
+from lapa_edge.model.blocks import Block
+from lapa_edge.train import loop, run_directory
+
+torch.set_num_threads(1)
+out, sitting = Path(sys.argv[1]), int(sys.argv[2])
+config = loop.LoopConfig(steps=9, batch=3, log_every=3, validate_every=4, warmup_steps=2,
+                         checkpoint_every_s=0.0, ema_decay=0.9)
+
+class Network(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.input, self.block = nn.Linear(5, 8), Block(8, 2)
+        self.output, self.frozen = nn.Linear(8, 3), nn.Linear(8, 8).requires_grad_(False)
+        self.register_buffer("seen", torch.zeros(()))
+
+    def look(self, x):
+        return self.frozen(self.block(self.input(x)[:, None])[:, 0])
+
+    def forward(self, x):
+        self.seen += len(x) if self.training else 0
+        return self.output(x)
+
+def losses(kills):
+    def loss(model, rng):
+        x = torch.from_numpy(rng.standard_normal((config.batch, 5), dtype="float32"))
+        if kills == sitting and os.environ["RANK"] == "1" and loop.unwrap(model).seen == 15:
+            os.kill(os.getpid(), signal.SIGKILL)
+        found = model(loop.unwrap(model).look(x))
+        return F.mse_loss(found, x[:, :3].sin()), {}
+    return loss
+
+def measure(model):
+    x = torch.linspace(-1, 1, 20).view(4, 5)
+    with torch.no_grad():
+        return {"good": -float(F.mse_loss(model(model.look(x)), x[:, :3].sin()))}
+
+for name, kills in (("ddp_alone", 0), ("ddp_killed", 1), ("fsdp_alone", 0), ("fsdp_killed", 2)):
+    # What `accelerate launch --use_fsdp` sets.
+    os.environ["ACCELERATE_USE_FSDP"] = str("fsdp" in name)
+    model = loop.train(name, Network, losses(kills), config, run_directory.RunDirectory(out / name),
+                       config, "data", validation=loop.Validation(measure, "good"))
+    measure(model)
+torch.distributed.destroy_process_group()
+"""
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The four runs of `KILLED`."""
+    folder = tmp_path_factory.mktemp("killed")
+    (folder / "train.py").write_text(KILLED)
+    command = [sys.executable, *LAUNCHERS["torchrun"], str(folder / "train.py"), str(folder)]
+    for sitting in (1, 2, 3):
+        answer = subprocess.run(
+            [*command, str(sitting)], cwd=folder, capture_output=True, text=True, timeout=200,
+            check=False,
+        )  # fmt: skip
+        assert (answer.returncode == 0) == (sitting == 3), answer.stderr[-3000:]
+        assert ("exitcode: -9" in answer.stderr) == (sitting < 3)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launch", ["ddp", "fsdp"])
+@pytest.mark.parametrize("kind", ["model", "best"])
+def test_a_killed_process_changes_nothing(launch: str, kind: str, ended: Path) -> None:
+    alone, killed = (
+        load_file(ended / f"{launch}_{run}" / f"{kind}.safetensors") for run in ("alone", "killed")
+    )
+    for name, value in alone.items():
+        assert value.equal(killed[name]), name
+
+
+@pytest.mark.slow
+def test_sharded_weights_learn_what_whole_ones_do_and_are_whole_at_the_end(ended: Path) -> None:
+    whole, sharded = (
+        load_file(ended / f"{launch}_alone" / "model.safetensors") for launch in ("ddp", "fsdp")
+    )
+    assert whole.keys() == sharded.keys()
+    for name, value in whole.items():
+        torch.testing.assert_close(sharded[name], value, rtol=1e-5, atol=1e-6)
+
+
+def test_a_codebook_that_is_a_weight_is_not_sharded() -> None:
+    model = Quantizer(QuantizerConfig(kind="nsvq"))
+    with pytest.raises(ConfigError, match=r"--use_fsdp.*nsvq.*--quantizer ema or fsq"):
+        shard(nn.ModuleDict({"quantizer": model}), 2, torch.device("cpu"))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from lapa_edge.data.episode import Dataset
 from lapa_edge.data.frame_store import FrameStore
 from lapa_edge.errors import ConfigError, DataError
+from lapa_edge.model.text import TRAINED
 from lapa_edge.spec import HEAD_PARTS, Decoding, FrameSpec, HeadPart, TimingSpec
 from lapa_edge.train.loop import LoopConfig
 from lapa_edge.train.presets import PRESETS, Preset, PresetName
@@ -49,6 +50,8 @@ class MethodConfig:
 
     preset: PresetName = "tiny"
     """Size of the networks."""
+    text: str = TRAINED
+    """What reads the instruction: "trained", or a frozen sentence encoder, as `PolicyConfig.text`."""
     seed: int = 0
     """Seed of the weights and of every batch."""
     latent_steps: int = 400
@@ -107,7 +110,8 @@ class MethodConfig:
     @property
     def networks(self) -> Preset:
         """The networks of the preset."""
-        return PRESETS[self.preset]
+        preset = PRESETS[self.preset]
+        return replace(preset, policy=replace(preset.policy, text=self.text))
 
     @property
     def label_gap_s(self) -> float:

@@ -25,8 +25,8 @@ from lapa_edge.train.batches import augment, frames_to_tensor
 from lapa_edge.train.device import pick_device
 from lapa_edge.train.latent_losses import gain_over_copy, pixel_loss
 from lapa_edge.train.loop import LoopConfig, Losses, train
-from lapa_edge.train.policy import encode_instructions
 from lapa_edge.train.run_directory import RunDirectory
+from lapa_edge.train.words import encode_instructions
 
 REPLAN_FRAMES = 2
 """Frames of the video between two looks (UniPi as LAPA ran it: every two actions)."""
