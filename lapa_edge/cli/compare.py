@@ -18,7 +18,7 @@ class Compare:
     """
 
     config: Annotated[Path, tyro.conf.Positional]
-    """A TOML file: what to learn from, which methods, how long, how to judge; see configs/."""
+    """A TOML file: what to learn from, which methods, how long, how to judge; see docs/results/."""
     out: Path = tyro.MISSING
     """Where everything goes."""
     only: tuple[str, ...] = ()

@@ -13,9 +13,10 @@ from lapa_edge.compare.config import CompareConfig
 from lapa_edge.compare.outcomes import Condition
 from lapa_edge.errors import ConfigError
 from lapa_edge.evaluate.execution import ExecutionMode
-from lapa_edge.spec import HEAD_PARTS, HeadPart
+from lapa_edge.spec import HeadPart
 from lapa_edge.train.methods import MethodConfig
 
+AGES: tuple[HeadPart, ...] = ("latent_age", "chunk_index")
 TWO_RATE: ExecutionMode = "two-rate"
 
 
@@ -92,8 +93,9 @@ def choose(every: Sequence[Variant], only: Sequence[str]) -> tuple[Variant, ...]
 
 
 def without_age(training: MethodConfig) -> tuple[HeadPart, ...]:
-    """The parts of the head's input, but for the latent's age."""
-    return tuple(part for part in training.head_inputs or HEAD_PARTS if part != "latent_age")
+    """The parts of the head's input that do not tell the latent's age."""
+    # For how long a latent has driven is its age, less a delay that changes little.
+    return tuple(part for part in training.head_inputs if part not in AGES)
 
 
 def _ways(

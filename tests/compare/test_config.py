@@ -10,7 +10,8 @@ from lapa_edge.compare.config import claim, read_config
 from lapa_edge.compare.variants import choose, variants
 from lapa_edge.errors import ConfigError
 
-CONFIGS = Path(__file__).parents[2] / "configs" / "compare"
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
+CONFIGS = [Path(__file__).with_name("debug.toml"), *sorted(RESULTS.glob("*.toml"))]
 GOOD = """
 methods = ["scratch", "lapa"]
 seeds = 2
@@ -32,7 +33,7 @@ def write(tmp_path: Path, text: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
 def test_every_config_that_comes_along_is_valid(path: Path) -> None:
     assert variants(read_config(path))
 

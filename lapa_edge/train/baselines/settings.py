@@ -51,7 +51,7 @@ class MethodConfig:
     preset: PresetName = "tiny"
     """Size of the networks."""
     text: str = TRAINED
-    """What reads the instruction: "trained", or a frozen sentence encoder, as `PolicyConfig.text`."""
+    """What reads the instruction: "trained" or a frozen encoder, as in `PolicyConfig.text`."""
     seed: int = 0
     """Seed of the weights and of every batch."""
     latent_steps: int = 400

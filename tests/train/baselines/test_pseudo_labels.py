@@ -22,7 +22,7 @@ from lapa_edge.model.latent_action import LatentActionModel
 from lapa_edge.spec import FrameSpec, PolicySpec, TextSpec, TimingSpec
 from lapa_edge.train.baselines.inverse import Inverse
 from lapa_edge.train.baselines.pseudo_labels import MADE_OF, pseudo_labelled
-from lapa_edge.train.demos import spec_from_demos
+from lapa_edge.train.demo_spec import spec_from_demos
 from lapa_edge.train.frames import open_frames
 from lapa_edge.train.latents import LatentsConfig
 from lapa_edge.train.presets import PRESETS
