@@ -49,12 +49,18 @@ def train_baseline(flags: Actions) -> None:
             f"--baseline {flags.baseline}", "it has no use for --latents and --policy",
             "leave them out, or leave --baseline out",
         )  # fmt: skip
-    if flags.cameras or flags.backbone or flags.decoder != "parallel" or flags.code_weight:
+    if flags.decoder != "parallel" or flags.code_weight:
         raise ConfigError(
-            f"--baseline {flags.baseline}",
-            "the methods are compared with the preset's trunk behind one camera, and without codes",
-            "leave --cameras, --backbone, --decoder and --code-weight out",
-        )
+            f"--baseline {flags.baseline}", "it has no codes",
+            "leave --decoder and --code-weight out",
+        )  # fmt: skip
+    if flags.cameras and flags.baseline != "scratch":
+        raise ConfigError(
+            f"--baseline {flags.baseline}", "it is pretrained on video of one camera",
+            "leave --cameras out",
+        )  # fmt: skip
+    if flags.backbone and flags.baseline == "unipi":
+        raise ConfigError("--baseline unipi", "it predicts patches", "leave --backbone out")
     if flags.baseline != "scratch" and flags.video is None:
         raise ConfigError(
             f"--baseline {flags.baseline}",
@@ -64,7 +70,7 @@ def train_baseline(flags: Actions) -> None:
     demos = flags.read(flags.labelled_share)
     config = MethodConfig(
         preset=flags.preset,
-        text=flags.text,
+        policy=flags.network(),
         seed=flags.seed,
         latent_steps=flags.inverse_steps,
         pretrain_steps=flags.pretrain_steps,

@@ -232,7 +232,9 @@ class _Training:
         loop = self.config.loop(self.config.pretrain_steps, self.config.batch)
         run = RunDirectory(self.places.own / "pretraining")
         store = self._frames(self.video)
-        train_actions(replace(cloning, loop=loop), None, labelled, store, run)
+        # It trains all of the trunk, whatever fine-tuning will do with it.
+        cloning = replace(cloning, loop=loop, trunk_rate=0.0)
+        train_actions(cloning, None, labelled, store, run)
         _, pretrained = read_agent(run)
         demos = self._frames(self.demos)
         train_actions(grounding, pretrained, self.demos, demos, self._actions())

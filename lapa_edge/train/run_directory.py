@@ -18,7 +18,7 @@ import json
 import math
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -198,11 +198,12 @@ def _with_defaults(path: Path, kind: type[Any]) -> dict[str, Any]:
     """A saved config; settings that are newer than the run have the defaults it ran with."""
     found = read_json(path, dict[str, Any])
     try:
-        # Through asdict: msgspec writes no defaults of a dataclass that it read itself.
-        known = asdict(msgspec.convert(found, kind))
+        known = msgspec.convert(found, kind)
     except msgspec.ValidationError:
         return found  # what differs is named by the comparison
-    return {**found, **json.loads(msgspec.json.encode(known))}
+    # Through asdict: msgspec writes no defaults of a dataclass that it read itself.
+    saved = asdict(known) if is_dataclass(kind) else known
+    return {**found, **json.loads(msgspec.json.encode(saved))}
 
 
 def _decisive(value: Any) -> Any:

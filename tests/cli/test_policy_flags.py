@@ -74,7 +74,7 @@ def test_an_agent_with_two_cameras_and_a_state_is_trained_and_looks_at_its_data(
 
 
 def test_scratch_learns_from_two_cameras_too(two_cameras: Path, tmp_path: Path) -> None:
-    flags = ["--scratch", "--cameras", TOP, WRIST, "--out", str(tmp_path / "run")]
+    flags = ["--baseline", "scratch", "--cameras", TOP, WRIST, "--out", str(tmp_path / "run")]
     assert lapa_train("actions", *stage(two_cameras, *flags)) == 0
 
 

@@ -210,7 +210,8 @@ def test_it_offers_what_our_model_offers() -> None:
     sizes = (config.height, config.width, config.n, config.quantizer.k, config.quantizer.d)
     assert sizes == (32, 32, 4, 8, 12)
     public = {name for name in vars(LatentActionModel) if not name.startswith("_")}
-    public -= {"describe"}  # features of one frame: it has none
+    # Features of one frame and a joint action head: it has none.
+    public -= {"describe", "read_actions"}
     assert public <= set(dir(PublishedModel))
 
 

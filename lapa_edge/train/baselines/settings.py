@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from lapa_edge.data.episode import Dataset
 from lapa_edge.data.frame_store import FrameStore
 from lapa_edge.errors import ConfigError, DataError
+from lapa_edge.model.policy import PolicyConfig
 from lapa_edge.model.text import TRAINED
 from lapa_edge.spec import HEAD_PARTS, Decoding, FrameSpec, HeadPart, TimingSpec
 from lapa_edge.train.loop import LoopConfig
@@ -52,6 +53,8 @@ class MethodConfig:
     """Size of the networks."""
     text: str = TRAINED
     """What reads the instruction: "trained" or a frozen encoder, as in `PolicyConfig.text`."""
+    policy: PolicyConfig | None = None
+    """The trunk and what reads the instruction, in place of the preset's and of `text`."""
     seed: int = 0
     """Seed of the weights and of every batch."""
     latent_steps: int = 400
@@ -111,7 +114,8 @@ class MethodConfig:
     def networks(self) -> Preset:
         """The networks of the preset."""
         preset = PRESETS[self.preset]
-        return replace(preset, policy=replace(preset.policy, text=self.text))
+        policy = self.policy or replace(preset.policy, text=self.text)
+        return replace(preset, policy=policy)
 
     @property
     def label_gap_s(self) -> float:
