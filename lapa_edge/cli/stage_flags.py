@@ -59,7 +59,7 @@ class StageFlags(DatasetFlags):
         """The dataset's frames, decoded once into the cache."""
         from lapa_edge.train.frames import open_frames
 
-        return open_frames(dataset, frame, self.cache, self.max_damaged, self.camera)
+        return open_frames(dataset, frame, self.cache, self.max_damaged, self.options().camera)
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,11 @@ class PolicyFlags(StageFlags):
     erase: float = 0.0
     """Augmentation: largest side of a hidden rectangle, as a share of the frame's; 0 is none."""
 
+    @property
+    def has_backbone(self) -> bool:
+        """Whether any flag is about a backbone."""
+        return bool(self.backbone or self.backbone_weights or not self.backbone_frozen)
+
     def options(self, labelled_share: float = 1.0) -> ReadOptions:
         """As for one camera; of several, the first brings the words and the steps."""
         options = super().options(labelled_share)
@@ -97,13 +102,11 @@ class PolicyFlags(StageFlags):
             ConfigError: two flags that do not go together, or no such backbone.
             MissingDependencyError: a timm backbone without timm.
         """
-        from lapa_edge.errors import ConfigError
         from lapa_edge.model.backbone import check_backbone
         from lapa_edge.model.policy import PolicyConfig
         from lapa_edge.train.presets import PRESETS
 
-        if self.camera and self.cameras:
-            raise ConfigError("camera", "stands beside --cameras", "give one of the two")
+        self._check_cameras()
         check_backbone(self.backbone)
         return replace(
             PRESETS[self.preset].policy,
@@ -115,6 +118,12 @@ class PolicyFlags(StageFlags):
             backbone_frozen=self.backbone_frozen,
         )
 
+    def _check_cameras(self) -> None:
+        from lapa_edge.errors import ConfigError
+
+        if self.camera and self.cameras:
+            raise ConfigError("camera", "stands beside --cameras", "give one of the two")
+
     def as_trained(self, trained: PolicyConfig) -> PolicyConfig:
         """A trained policy behind the cameras that the demos have, in place of its own.
 
@@ -124,7 +133,8 @@ class PolicyFlags(StageFlags):
         from lapa_edge.errors import ConfigError
         from lapa_edge.model.policy import PolicyConfig
 
-        if self.decoder != "parallel" or self.backbone or self.backbone_weights:
+        self._check_cameras()
+        if self.decoder != "parallel" or self.has_backbone:
             raise ConfigError(
                 "decoder and backbone", "they are those of --policy", "leave their flags out"
             )

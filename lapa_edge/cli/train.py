@@ -10,9 +10,9 @@ import tyro
 
 from lapa_edge.cli.command import run_command
 from lapa_edge.cli.compare import Compare, compare
-from lapa_edge.cli.stage_flags import PolicyFlags
+from lapa_edge.cli.stage_flags import PolicyFlags, StageFlags
 from lapa_edge.cli.sweep import Sweep, sweep
-from lapa_edge.cli.train_baseline import BaselineFlags, train_baseline
+from lapa_edge.cli.train_baseline import BaselineFlags, check_without_baseline, train_baseline
 from lapa_edge.cli.train_latents import Latents, train_latents
 from lapa_edge.spec import HEAD_PARTS, HeadPart
 
@@ -132,6 +132,7 @@ def _train_actions(flags: Actions) -> None:
         raise ConfigError(
             "lapa-train actions", "expected --latents RUN and --policy RUN, or --baseline NAME"
         )
+    check_without_baseline(flags)
     dataset = flags.read(flags.labelled_share).labelled
     stage2, instructed = read_policy(RunDirectory(flags.policy))
     _, latent_model = read_latent_model(RunDirectory(flags.latents))
@@ -166,4 +167,5 @@ def _codes(flags: Actions, demos: Dataset) -> dict[str, NDArray[np.int64]]:
 
     assert flags.latents is not None
     codec = read_codec(RunDirectory(flags.latents))
-    return frame_codes(codec, flags.frames(demos, codec.frame), demos.fps)
+    # Stage 1 knows one camera: the first.
+    return frame_codes(codec, StageFlags.frames(flags, demos, codec.frame), demos.fps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -38,6 +38,15 @@ class BaselineFlags(PolicyFlags):
     """vpt, unipi: time between the two frames that the inverse dynamics sees, seconds."""
 
 
+def check_without_baseline(flags: BaselineFlags) -> None:
+    """Raise `ConfigError` for a flag that counts beside ``--baseline`` alone."""
+    plain = {field.name: field.default for field in fields(BaselineFlags)}
+    for name in BaselineFlags.__annotations__:
+        if getattr(flags, name) != plain[name]:
+            flag = f"--{name.replace('_', '-')}"
+            raise ConfigError(flag, "counts beside --baseline alone", "leave it out")
+
+
 def train_baseline(flags: Actions) -> None:
     """Train one baseline; the runs that lead to it lie below ``--out``."""
     from lapa_edge.spec import TimingSpec
@@ -49,18 +58,20 @@ def train_baseline(flags: Actions) -> None:
             f"--baseline {flags.baseline}", "it has no use for --latents and --policy",
             "leave them out, or leave --baseline out",
         )  # fmt: skip
-    if flags.decoder != "parallel" or flags.code_weight:
-        raise ConfigError(
-            f"--baseline {flags.baseline}", "it has no codes",
-            "leave --decoder and --code-weight out",
-        )  # fmt: skip
-    if flags.cameras and flags.baseline != "scratch":
-        raise ConfigError(
-            f"--baseline {flags.baseline}", "it is pretrained on video of one camera",
-            "leave --cameras out",
-        )  # fmt: skip
-    if flags.backbone and flags.baseline == "unipi":
-        raise ConfigError("--baseline unipi", "it predicts patches", "leave --backbone out")
+    name = f"--baseline {flags.baseline}"
+    _refuse(
+        name,
+        "it has no codes",
+        decoder=flags.decoder != "parallel",
+        code_weight=flags.code_weight,
+        latent_input=flags.latent_input != "both",
+    )
+    _refuse(name, "methods share the usual augmentation", colour=flags.colour, erase=flags.erase)
+    if flags.baseline != "scratch":
+        _refuse(name, "it is pretrained on video of one camera", cameras=flags.cameras)
+    if flags.baseline == "unipi":
+        _refuse(name, "it predicts patches", backbone=flags.has_backbone)
+        _refuse(name, "its actions are read from frames", decoding=flags.decoding != "direct")
     if flags.baseline != "scratch" and flags.video is None:
         raise ConfigError(
             f"--baseline {flags.baseline}",
@@ -89,6 +100,12 @@ def train_baseline(flags: Actions) -> None:
     video = _video(flags, flags.video) if flags.video else demos
     places = Places(own=flags.out, shared=flags.out, actions=flags.out)
     train_at(flags.baseline, Material(video, demos, flags.frames), config, places)
+
+
+def _refuse(thing: str, problem: str, **given: object) -> None:
+    """Raise `ConfigError` for the flags, by field name, that were given all the same."""
+    if named := [f"--{name.replace('_', '-')}" for name, value in given.items() if value]:
+        raise ConfigError(thing, problem, f"leave {' and '.join(named)} out")
 
 
 def _video(flags: Actions, root: Path) -> Dataset:

@@ -94,7 +94,12 @@ def _train(trial: Trial) -> None:
         )
     settings, agent = read_agent(run)
     observations = read_observations(
-        demos_folder(config, trial.out), settings.spec, PARITY_OBSERVATIONS, trial.seed
+        demos_folder(config, trial.out),
+        settings.spec,
+        PARITY_OBSERVATIONS,
+        trial.seed,
+        camera=config.data.camera if config.data else "",
+        fps=config.data.fps if config.data else None,
     )
     provenance = {
         "made_by": "lapa-train compare",

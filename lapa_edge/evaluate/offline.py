@@ -1,7 +1,8 @@
 """A policy judged on a recorded dataset: what it would do, beside what was done.
 
 At each frame the policy looks, and the head is asked for a chunk at the control step that comes
-`latency_s` after it, with the recorded state and the recorded action before. Its error is told
+`latency_s` after it, the first that this latent drives (chunk index 0), with the recorded state and
+the recorded action before. Its error is told
 beside those of three policies that look at nothing: stand still, the mean action of the training,
 and the last action again, which the head is told and could simply repeat.
 """
@@ -13,7 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lapa_edge.data.cameras import same_clips
 from lapa_edge.data.episode import Dataset, Episode
+from lapa_edge.data.source import FrameSource
 from lapa_edge.errors import ConfigError, DataError
 from lapa_edge.evaluate.offline_result import (
     LAST,
@@ -29,6 +32,7 @@ from lapa_edge.evaluate.offline_result import (
 from lapa_edge.evaluate.rollout import Instructable
 from lapa_edge.runtime.head import HeadInput
 from lapa_edge.runtime.session import Session
+from lapa_edge.runtime.standstill import standing_still
 from lapa_edge.spec import PolicySpec
 
 KnownCodes = Mapping[str, tuple[NDArray[np.integer], NDArray[np.integer]]]
@@ -38,6 +42,7 @@ KnownCodes = Mapping[str, tuple[NDArray[np.integer], NDArray[np.integer]]]
 def evaluate_offline(
     open_session: Callable[[str], Session],
     dataset: Dataset,
+    others: Sequence[Dataset] = (),
     *,
     latency_s: float = 0.0,
     every: int = 1,
@@ -50,6 +55,7 @@ def evaluate_offline(
     Args:
         open_session: an instruction to a session; opened once, and told each episode's words.
         dataset: its labelled episodes count; others are passed over.
+        others: the same episodes as the policy's second camera saw them, its third, and so on.
         latency_s: age of the frame when the head is asked, seconds.
         every: looks at every so many frames.
         codes: what stage 1 reads between the frames, for the accuracy of the policy's codes.
@@ -57,8 +63,10 @@ def evaluate_offline(
         seed: of the intervals.
 
     Raises:
-        ConfigError: the dataset's robot is not the session's, or codes of another latent space.
-        DataError: nothing is labelled, or no frame has a control step after it.
+        ConfigError: the dataset's robot or cameras are not the session's, or the codes are of
+            another latent space.
+        DataError: nothing is labelled, a camera lacks an episode, no frame has a control step after
+            it, or the head gives no answer.
     """
     labelled = dataset.labelled.episodes
     if dataset.robot is None or not labelled:
@@ -67,14 +75,21 @@ def evaluate_offline(
             "give labelled data (see the README)",
         )  # fmt: skip
     session = open_session(labelled[0].instruction)
-    check_data(session.spec, dataset)
+    check_data(session.spec, dataset, others)
+    seen = [
+        same_clips(dataset.labelled, other, camera)
+        for other, camera in zip(others, session.spec.cameras[1:], strict=True)
+    ]
     if codes is not None:
         _check_codes(session.spec, codes)
     commonest = _commonest(codes) if codes else None
     directed = _directed(session.spec, labelled)
     each = []
-    for episode in labelled:
-        judged = _judge(session, episode, latency_s, every, codes or {}, commonest, directed)
+    for i, episode in enumerate(labelled):
+        videos = [one.video for one in (episode, *(other.episodes[i] for other in seen))]
+        judged = _judge(
+            session, episode, videos, latency_s, every, codes or {}, commonest, directed
+        )
         if judged is not None:
             each.append(judged)
         tick(1)
@@ -86,8 +101,8 @@ def evaluate_offline(
     return summarise_offline(session.spec, each, latency_s, seed)
 
 
-def check_data(spec: PolicySpec, dataset: Dataset) -> None:
-    """Raise `ConfigError` where a dataset's state or actions are not the bundle's."""
+def check_data(spec: PolicySpec, dataset: Dataset, others: Sequence[Dataset] = ()) -> None:
+    """Raise `ConfigError` where a dataset's state, actions or cameras are not the bundle's."""
     robot = dataset.robot
     assert robot is not None
     for what, wanted, found in (
@@ -109,16 +124,17 @@ def check_data(spec: PolicySpec, dataset: Dataset) -> None:
             f"the bundle acts at {spec.action.control_hz:g} Hz, the data at {robot.control_hz:g}",
             "evaluate the bundle on data of the robot it was trained for",
         )
-    if len(spec.cameras) > 1:
+    if len(spec.cameras) != 1 + len(others):
         raise ConfigError(
             f"data {dataset.root}",
-            f"the bundle looks through {', '.join(spec.cameras)}; one camera can be read here",
+            f"the bundle looks through {', '.join(spec.cameras)}, got {1 + len(others)} to read",
         )
 
 
 def _judge(
     session: Session,
     episode: Episode,
+    videos: Sequence[FrameSource],
     latency_s: float,
     every: int,
     codes: KnownCodes,
@@ -134,22 +150,23 @@ def _judge(
     taken_s = np.arange(episode.frame_count) / episode.fps
     step_of = np.searchsorted(steps.time_s, taken_s + latency_s - 1e-6)
     known = dict(zip(*codes[episode.name], strict=True)) if episode.name in codes else {}
-    stop = np.array(spec.action.stop, np.float32)
     chunks: dict[str, list[Floats]] = {subject: [] for subject in SUBJECTS}
     truth: list[NDArray[np.float32]] = []
     right = coded = whole = sequences = hits = 0
     head_input = HeadInput(spec)
-    for index, frame in enumerate(episode.video.read()):
+    for index, views in enumerate(zip(*(video.read() for video in videos), strict=False)):
         if index % every or index >= len(step_of) or step_of[index] >= len(steps):
             continue
         step, seen_s = int(step_of[index]), float(taken_s[index])
-        latent = session.look(frame, seen_s, steps.state[step])
-        last = steps.action[step - 1] if step else stop
+        state = steps.state[step]
+        latent = session.look(views[0] if len(views) == 1 else views, seen_s, state)
+        before = steps.action[step - 1] if step else None
+        still = standing_still(spec.action, state, before)
+        last = still if before is None else before
         age_s = max(0.0, float(steps.time_s[step]) - seen_s)
-        x = head_input.fill(latent, steps.state[step], last, age_s)
-        normalised = session.head.forward(x).reshape(spec.action.chunk, -1)
+        normalised = _ask(session, head_input.fill(latent, state, last, age_s, ticks=0), episode)
         chunks[POLICY].append(normalised.astype(np.float64) * spec.action.std + spec.action.mean)
-        for subject, action in ((STOP, stop), (MEAN, spec.action.mean), (LAST, last)):
+        for subject, action in ((STOP, still), (MEAN, spec.action.mean), (LAST, last)):
             chunks[subject].append(np.tile(np.asarray(action, np.float64), (spec.action.chunk, 1)))
         truth.append(_following(steps.action, step, spec.action.chunk))
         if index in known:
@@ -178,6 +195,17 @@ def _judge(
         commonest=hits,
         unknown=unknown,
     )
+
+
+def _ask(session: Session, x: NDArray[np.float32], episode: Episode) -> NDArray[np.float32]:
+    """The chunk ``[p, a]``; where a robot would be stopped, there is nothing to judge."""
+    try:
+        chunk = session.head.forward(x)
+    except ValueError as error:  # the kernel's answer to an overflow
+        raise DataError(f"episode {episode.name}", f"action head: {error}") from error
+    if not np.isfinite(chunk).all():
+        raise DataError(f"episode {episode.name}", "the action head answers NaN or infinity")
+    return chunk.reshape(session.spec.action.chunk, -1)
 
 
 def _score(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from lapa_edge.errors import ConfigError, RuntimeInputError
 from lapa_edge.runtime.senses import Views
 from lapa_edge.spec import PolicySpec
 from lapa_edge.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from lapa_edge.data.episode import Dataset
 
 CAMERA_SIZE = (120, 160)  # of random frames, so that resizing takes part
 UNKNOWN_EVERY = 4
@@ -92,12 +96,19 @@ def random_observations(
 
 
 def read_observations(
-    data: Path, spec: PolicySpec, count: int, seed: int = 0, instructions: Path | None = None
+    data: Path,
+    spec: PolicySpec,
+    count: int,
+    seed: int = 0,
+    *,
+    camera: str = "",
+    fps: float | None = None,
 ) -> Observations:
     """`count` observations from a dataset: real frames, instructions and, where labelled, states.
 
     Clips without steps lend their frames and words; state and last action are then drawn around
-    the spec's mean, and the stop action. Latent ages are drawn up to the spec's oldest.
+    the spec's mean, and the stop action. Latent ages are drawn up to the spec's oldest. `camera`
+    (of a policy that has one) and `fps` are as for `data.dataset.ReadOptions`.
 
     Raises:
         DataError: no known dataset, or a clip that cannot be decoded.
@@ -107,18 +118,12 @@ def read_observations(
     from lapa_edge.data.dataset import ReadOptions, read_dataset
 
     # The one camera of a policy may go by any name in its data.
-    names = spec.cameras if len(spec.cameras) > 1 else ("",)
+    names = spec.cameras if len(spec.cameras) > 1 else (camera,)
     dataset, *others = (
-        read_dataset(data, ReadOptions(instructions, split="all", camera=name)) for name in names
+        read_dataset(data, ReadOptions(split="all", camera=name, fps=fps)) for name in names
     )
     by_name = [{e.name: e for e in other.episodes} for other in others]
-    if dataset.robot and dataset.robot.state_names != spec.state.names:
-        raise ConfigError(
-            f"dataset {data}",
-            f"expected states {', '.join(spec.state.names)} as in the run, "
-            f"got {', '.join(dataset.robot.state_names)}",
-            "give the data the run was trained on",
-        )
+    _check_robot(dataset, spec)
     rng = np.random.default_rng(seed)
     whole = [e for e in dataset.episodes if all(e.name in other for other in by_name)]
     clips = [e for e in whole if e.steps is not None] or whole
@@ -152,6 +157,21 @@ def read_observations(
         latent_ages_s=_random_ages(rng, spec, m),
         source=f"{m} frames from {len(clips)} clip{'s' if len(clips) > 1 else ''} of {data.name}",
     )
+
+
+def _check_robot(dataset: Dataset, spec: PolicySpec) -> None:
+    if (robot := dataset.robot) is None:
+        return
+    for what, expected, found in (
+        ("states", spec.state.names, robot.state_names),
+        ("actions", spec.action.names, robot.action_names),
+    ):
+        if expected != found:
+            raise ConfigError(
+                f"dataset {dataset.root}",
+                f"expected {what} {', '.join(expected)} as in the run, got {', '.join(found)}",
+                "give the data the run was trained on",
+            )
 
 
 def _spread(length: int, count: int) -> list[int]:

@@ -48,3 +48,17 @@ class Standstill:
     def action(self) -> NDArray[np.float32]:
         """``f32 [a]``, finite and within the limits; the caller's own."""
         return self._action.copy()
+
+
+def standing_still(
+    spec: ActionSpec, state: NDArray[np.float32], last: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """What a robot measured at `state` ``[s]`` is told to stand still, ``f32 [a]``.
+
+    `last` is what it was told before, ``[a]``; None where this is an episode's first command.
+    """
+    standstill = Standstill(spec, ActionLimits(spec))
+    if last is not None:
+        standstill.note_sent(last, moving=True)
+    standstill.see(state)
+    return standstill.action()

@@ -90,18 +90,6 @@ def normalise(
     return ((x - np.array(mean)) / np.array(std)).astype(np.float32)
 
 
-def resting_actions(spec: PolicySpec, state: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What a robot that stands still in `state` ``[s]`` is told, ``[a]``: the action before any.
-
-    Absolute actions hold the state that they are targets of; the others are the stop action.
-    """
-    action = np.array(spec.action.stop, np.float32)
-    for i, held in enumerate(spec.action.hold):
-        if held >= 0:
-            action[i] = np.clip(state[held], spec.action.low[i], spec.action.high[i])
-    return action
-
-
 def _action_spec(
     robot: RobotSpec, demos: tuple[Episode, ...], chunk: int, decoding: Decoding
 ) -> ActionSpec:

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from lapa_edge.data.episode import Dataset
 from lapa_edge.data.frame_store import FrameStore
 from lapa_edge.errors import DataError
+from lapa_edge.runtime.standstill import standing_still
 from lapa_edge.spec import PolicySpec
 from lapa_edge.tokenizer import Tokenizer
-from lapa_edge.train.demo_spec import check_demos, normalise, resting_actions, steps_of
+from lapa_edge.train.demo_spec import check_demos, normalise, steps_of
 from lapa_edge.train.policy_state import newest_step
 from lapa_edge.train.words import encode_instructions
 
@@ -83,7 +84,7 @@ class DemoMoments:
             states.append(normalise(steps.state, spec.state.mean, spec.state.std))
             action = normalise(steps.action, spec.action.mean, spec.action.std)
             actions.append(_chunks(action, spec.action.chunk))
-            rest = resting_actions(spec, steps.state[0])[None]
+            rest = standing_still(spec.action, steps.state[0])[None]
             rest = normalise(rest, spec.action.mean, spec.action.std)
             lasts.append(np.concatenate([rest, action[:-1]]))
             ids.append(words[episode.name])

@@ -13,10 +13,11 @@ from lapa_edge.model.action_head import head_input
 from lapa_edge.model.agent import Agent
 from lapa_edge.model.decoding import decode_chunk
 from lapa_edge.model.policy import state_input
+from lapa_edge.runtime.standstill import standing_still
 from lapa_edge.spec import HeadPart, PolicySpec
 from lapa_edge.tokenizer import Tokenizer
 from lapa_edge.train.batches import frames_to_tensor
-from lapa_edge.train.demo_spec import normalise, resting_actions, steps_of
+from lapa_edge.train.demo_spec import normalise, steps_of
 from lapa_edge.train.policy_state import newest_step
 
 MOST_DEMOS = 16  # spread evenly; a mean over some hundred hand-overs
@@ -71,7 +72,7 @@ def _one(
         state = torch.from_numpy(steps.state[np.maximum(step, 0)])
         seen_with = state_input(state, torch.from_numpy(step >= 0)).to(device)
     _, latent, context = agent.look(image, ids.expand(len(frames), -1), seen_with)
-    rest = resting_actions(spec, steps.state[0])[None]
+    rest = standing_still(spec.action, steps.state[0])[None]
     last = np.concatenate([rest, steps.action[:-1]])[driven]
     longest_s = spec.timing.max_latent_age_s
     age = (time_s - frames[which] / demo.fps) / longest_s

@@ -78,6 +78,36 @@ def test_scratch_learns_from_two_cameras_too(two_cameras: Path, tmp_path: Path) 
     assert lapa_train("actions", *stage(two_cameras, *flags)) == 0
 
 
+def test_codes_are_kept_behind_two_cameras(two_cameras: Path, tmp_path: Path) -> None:
+    cameras, policy = ["--cameras", TOP, WRIST], tmp_path / "policy"
+    labels = ["--labels", str(two_cameras / "labels"), "--out", str(policy)]
+    assert lapa_train("policy", *stage(two_cameras, *cameras, *labels)) == 0
+    runs = ["--latents", str(two_cameras / "latents"), "--policy", str(policy)]
+    kept = ["--code-weight", "1", "--trunk-rate", "0.1", "--out", str(tmp_path / "actions")]
+    assert lapa_train("actions", *stage(two_cameras, *cameras, *runs, *kept)) == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--baseline", "vpt", "--video", "x", "--cameras", TOP, WRIST], "leave --cameras out"),
+        (["--baseline", "unipi", "--no-backbone-frozen"], "leave --backbone out"),
+        (["--baseline", "scratch", "--erase", "0.2"], "leave --erase out"),
+        (["--baseline", "scratch", "--latent-input", "continuous"], "leave --latent-input out"),
+        (["--baseline", "unipi", "--video", "x", "--decoding", "bins"], "leave --decoding out"),
+        (["--latents", "x", "--policy", "x", "--gap-s", "1"], "--gap-s: counts beside --baseline"),
+    ],
+)
+def test_what_a_method_would_pass_over_is_refused(
+    two_cameras: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str],
+    message: str,
+) -> None:  # fmt: skip
+    out = tmp_path / "run"
+    assert lapa_train("actions", *stage(two_cameras, *flags, "--out", str(out))) == 1
+    assert message in refusal(capsys)
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -13,9 +13,10 @@ from clips import FPS, ROBOT, write_clips
 from lapa_edge.data.dataset import read_dataset
 from lapa_edge.data.episode import Dataset
 from lapa_edge.errors import DataError
+from lapa_edge.runtime.standstill import standing_still
 from lapa_edge.spec import FrameSpec, PolicySpec, TextSpec, TimingSpec
 from lapa_edge.tokenizer import build_tokenizer
-from lapa_edge.train.demo_spec import check_demos, resting_actions, spec_from_demos
+from lapa_edge.train.demo_spec import check_demos, spec_from_demos
 from lapa_edge.train.demos import DemoMoments
 from lapa_edge.train.frames import open_frames
 
@@ -97,8 +98,8 @@ def test_kinds_of_actions_give_their_scale_their_stop_and_what_they_hold(tmp_pat
     assert action.stop == (1.0, 3.0)  # how the demos begin
     assert (action.mean[1], action.std[1]) == (1.0, 2.0)  # its range
     spec = spec_of(replace(source, robot=robot, episodes=episodes))
-    assert resting_actions(spec, np.float32([0.0, 1.7])).tolist() == pytest.approx([1.7, 3.0])
-    assert resting_actions(spec, np.float32([0.0, 9.0]))[0] == 2.0  # within the limits
+    assert standing_still(spec.action, np.float32([0.0, 1.7])).tolist() == pytest.approx([1.7, 3.0])
+    assert standing_still(spec.action, np.float32([0.0, 9.0]))[0] == 2.0  # within the limits
 
 
 def spec_of(dataset: Dataset) -> PolicySpec:
