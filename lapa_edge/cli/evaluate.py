@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from lapa_edge.cli.command import run_command
+from lapa_edge.cli.evaluated import Evaluated, read_evaluated, read_stage1
+from lapa_edge.errors import ConfigError
 
 if TYPE_CHECKING:
     from lapa_edge.evaluate.disturbance import Disturbance
+    from lapa_edge.evaluate.environment import Entry
     from lapa_edge.evaluate.evaluation import JobAnswer, RolloutJob
     from lapa_edge.evaluate.latent_codec import LatentCodec
-    from lapa_edge.runtime.session import Session
-    from lapa_edge.spec import PolicySpec
 
 logger = logging.getLogger(__name__)
 
@@ -40,10 +40,13 @@ class EvaluateFlags:
     """Name the environments and their tasks, and stop."""
     environment: str = "metaworld"
     """Which simulator."""
+    simulator: Path | None = None
+    """Its checkout, where it is no installed package; see --list."""
     tasks: tuple[str, ...] = ()
     """Which tasks; all of the environment's where none is named."""
-    unseen: tuple[str, ...] = ()
-    """Which of them training never met; success is then told apart."""
+    unseen: tuple[str, ...] | None = None
+    """Which of them training never met; success is then told apart. Those that the benchmark holds
+    out, unless given; --unseen without a name: none."""
     episodes: int = 20
     """Rollouts per task."""
     seed: int = FIRST_SEED
@@ -79,12 +82,24 @@ class EvaluateFlags:
     the policy's are held against."""
     data: Path | None = None
     """Evaluate offline on this labelled dataset."""
+    camera: str = ""
+    """With --data: which camera of several, for a policy of one; the first, unless given."""
+    fps: float | None = None
+    """With --data: camera rate in Hz, where the dataset does not tell it."""
     split: Literal["train", "val", "all"] = "val"
-    """Which of its episodes; where it has no splits, say all."""
+    """With --data: which of its episodes; where it has no splits, say all."""
     labels: Path | None = None
     """With --data: what lapa-label wrote of it, in place of --latents."""
     every: int = 1
     """With --data: look at every so many frames."""
+
+
+OFFLINE = ("camera", "fps", "split", "labels", "every")
+CLOSED_LOOP = (
+    "environment", "simulator", "tasks", "unseen", "episodes", "seed", "latency_jitter_s",
+    "camera_latency_s", "frame_drop", "image_noise", "state_noise", "overlap", "execution",
+    "execute_steps", "processes",
+)  # fmt: skip
 
 
 def main() -> int:
@@ -96,7 +111,6 @@ def evaluate(flags: EvaluateFlags) -> None:
     """Run the rollouts, or the policy over the dataset, and report."""
     from rich.console import Console
 
-    from lapa_edge.errors import ConfigError
     from lapa_edge.evaluate.table import list_environments
 
     if flags.list:
@@ -104,6 +118,7 @@ def evaluate(flags: EvaluateFlags) -> None:
         return
     if flags.bundle is None:
         raise ConfigError("lapa-eval", "expected a bundle", "lapa-eval BUNDLE, or --list")
+    _check_together(flags)
     for name in ("episodes", "processes", "every"):
         if getattr(flags, name) < 1:
             raise ConfigError(f"--{name}", f"expected at least 1, got {getattr(flags, name)}")
@@ -118,33 +133,51 @@ def evaluate(flags: EvaluateFlags) -> None:
         for module in ("matplotlib", "PIL"):  # missed now rather than after minutes
             import_extra(module)
     if flags.data:
-        _evaluate_offline(flags, flags.bundle, flags.data)
+        from lapa_edge.cli.evaluate_offline import evaluate_offline
+
+        evaluate_offline(flags, flags.bundle, flags.data)
     else:
-        _evaluate_closed_loop(flags, flags.bundle)
+        _evaluate_closed_loop(flags, read_evaluated(flags.bundle, flags.head))
 
 
-def _evaluate_closed_loop(flags: EvaluateFlags, policy: Path) -> None:
+def _check_together(flags: EvaluateFlags) -> None:
+    """Refuse a flag that the kind of evaluation asked for would pass over."""
+    plain = EvaluateFlags()
+    for name in CLOSED_LOOP if flags.data else OFFLINE:
+        if getattr(flags, name) != getattr(plain, name):
+            when = "in a simulator, not with --data" if flags.data else "with --data alone"
+            raise ConfigError(f"--{name.replace('_', '-')}", f"counts {when}", "leave it out")
+    if flags.overlap and flags.execution == "blocking":
+        problem = "blocking execution waits for each look, so none can overlap"
+        raise ConfigError("--overlap", problem, "leave one of the two out")
+    if flags.latents and not flags.data and not flags.out:
+        raise ConfigError("--latents", "is for the video, and there is no --out to write it to")
+
+
+def _evaluate_closed_loop(flags: EvaluateFlags, policy: Evaluated) -> None:
     from rich.console import Console
 
-    from lapa_edge.errors import ConfigError
     from lapa_edge.evaluate.claim import claim
-    from lapa_edge.evaluate.evaluation import check_tasks, run_jobs, run_kept_jobs
-    from lapa_edge.evaluate.registry import ENVIRONMENTS
+    from lapa_edge.evaluate.evaluation import run_jobs, run_kept_jobs
+    from lapa_edge.evaluate.execution import check_execution
+    from lapa_edge.evaluate.registry import check_environment, find_entry
     from lapa_edge.evaluate.report import write_report
+    from lapa_edge.evaluate.rollout import check_fits
     from lapa_edge.evaluate.summary import summarise, unknown_words
     from lapa_edge.evaluate.table import success_table
     from lapa_edge.progress import progress_bar
 
-    if flags.labels:
-        raise ConfigError("--labels", "are read with --data alone", "leave them away")
-    fingerprint, spec, worker = _worker(policy)
-    codec = _codec(flags.latents, spec)
-    check_tasks(flags.environment, (*flags.tasks, *flags.unseen))
-    tasks = flags.tasks or ENVIRONMENTS[flags.environment].tasks()
-    if strange := [task for task in flags.unseen if task not in tasks]:
+    entry = find_entry(flags.environment)
+    tasks, unseen = flags.tasks or entry.tasks(), flags.unseen or ()
+    check_environment(flags.environment, (*tasks, *unseen), flags.simulator)
+    if strange := [task for task in unseen if task not in tasks]:
         raise ConfigError("--unseen", f"{strange[0]} is not evaluated", "name it in --tasks too")
-    jobs = _jobs(flags, policy, tasks)
-    settings = {"policy": policy.name, "sha256": fingerprint, **_settings(flags)}
+    check_fits(policy.spec, flags.environment, entry.robot)
+    check_execution(flags.execution, policy.spec.action.chunk, flags.execute_steps)
+    codec = read_stage1(flags.latents, policy.spec) if flags.latents else None
+    jobs = _jobs(flags, policy, tasks, _splits(flags, entry))
+    name = policy.path.name
+    settings = {"policy": name, "sha256": policy.fingerprint, **_settings(flags)}
     if flags.out:
         claim(flags.out, settings)
     with progress_bar() as bar:
@@ -152,141 +185,45 @@ def _evaluate_closed_loop(flags: EvaluateFlags, policy: Path) -> None:
         answers: list[JobAnswer] = []
         if flags.out:
             advance = lambda done: bar.advance(task_id, done)  # noqa: E731
-            answers = run_kept_jobs(jobs, flags.processes, advance, worker)
+            answers = run_kept_jobs(jobs, flags.processes, advance, policy.worker)
         else:
-            for answer in run_jobs(list(jobs.values()), flags.processes, worker):
+            for answer in run_jobs(list(jobs.values()), flags.processes, policy.worker):
                 answers.append(answer)
                 bar.advance(task_id, len(answer.episodes))
     for task, words in unknown_words(answers).items():
         logger.warning("task %s: the policy never met the words %s", task, ", ".join(words))
     result = summarise(answers)
-    Console().print(success_table({policy.name: result}))
+    Console().print(success_table({name: result}))
     if flags.out:
-        write_report(flags.out, policy.name, result, answers, settings)
-        _draw_grid(flags.out, policy.name, answers, codec)
+        write_report(flags.out, name, result, answers, settings)
+        _draw_grid(flags.out, name, answers, codec)
 
 
-def _evaluate_offline(flags: EvaluateFlags, policy: Path, data: Path) -> None:
-    from rich.console import Console
-    from rich.markdown import Markdown
-
-    from lapa_edge.data.dataset import ReadOptions, read_dataset
-    from lapa_edge.data.labels import read_labels
-    from lapa_edge.evaluate.claim import claim
-    from lapa_edge.evaluate.known_codes import codes_of_codec, codes_of_labels
-    from lapa_edge.evaluate.offline import evaluate_offline
-    from lapa_edge.evaluate.report import describe_offline, write_offline_report
-    from lapa_edge.progress import progress_bar
-
-    fingerprint, spec, _ = _worker(policy)
-    codec = _codec(flags.latents, spec)
-    dataset = read_dataset(data, ReadOptions(split=flags.split))
-    settings = {
-        "policy": policy.name, "sha256": fingerprint, "data": data.name, "split": flags.split,
-        "latency_s": flags.latency_s, "every": flags.every,
-    }  # fmt: skip
-    if flags.out:
-        claim(flags.out, settings)
-    codes = codes_of_labels(read_labels(flags.labels), dataset) if flags.labels else None
-    count = len(dataset.labelled.episodes)
-    with progress_bar() as bar:
-        if codec is not None and codes is None:
-            reading = bar.add_task("stage-1 codes", total=count)
-            codes = codes_of_codec(codec, dataset, lambda done: bar.advance(reading, done))
-        judging = bar.add_task("episodes", total=count)
-        result = evaluate_offline(
-            lambda instruction: _session(flags, policy, instruction),
-            dataset,
-            latency_s=flags.latency_s,
-            every=flags.every,
-            codes=codes,
-            tick=lambda done: bar.advance(judging, done),
-        )
-    if unknown := sorted({word for episode in result.each for word in episode.unknown}):
-        logger.warning("the policy never met the words %s", ", ".join(unknown))
-    Console().print(Markdown(describe_offline(policy.name, result, settings)))
-    if flags.out:
-        write_offline_report(flags.out, policy.name, result, settings)
+def _splits(flags: EvaluateFlags, entry: Entry) -> dict[str, str]:
+    """By task, "seen" or "unseen", or "" where nobody says."""
+    if flags.unseen is None:
+        return {task: entry.split(task) for task in entry.tasks()}
+    if not flags.unseen:
+        return dict.fromkeys(entry.tasks(), "")
+    return {task: "unseen" if task in flags.unseen else "seen" for task in entry.tasks()}
 
 
-def _is_run(policy: Path) -> bool:
-    """Whether this is a stage-3 run rather than a bundle."""
-    return (policy / "config.json").is_file() and not (policy / "manifest.json").is_file()
-
-
-def _worker(policy: Path) -> tuple[str, PolicySpec, Callable[[RolloutJob], JobAnswer]]:
-    """What the policy's bytes are, what it reads and writes, and what runs a job with it."""
-    from lapa_edge.artifact import load_bundle
-    from lapa_edge.evaluate.evaluation import run_job
-
-    if not _is_run(policy):
-        from hashlib import sha256
-
-        bundle = load_bundle(policy)
-        manifest = (bundle.root / "manifest.json").read_bytes()
-        return sha256(manifest).hexdigest(), bundle.spec, run_job
-    from lapa_edge.train.actions import read_agent
-    from lapa_edge.train.checkpoint_session import run_checkpoint_job
-    from lapa_edge.train.run_directory import RunDirectory
-
-    run = RunDirectory(policy)
-    config, _ = read_agent(run)
-    return run.fingerprint(), config.spec, run_checkpoint_job
-
-
-def _session(flags: EvaluateFlags, policy: Path, instruction: str) -> Session:
-    from lapa_edge.evaluate.evaluation import RolloutJob, open_bundle
-
-    run = _is_run(policy)
-    job = RolloutJob(
-        bundle="" if run else str(policy),
-        checkpoint=str(policy) if run else "",
-        environment="",
-        task="",
-        seeds=(),
-        latency_s=flags.latency_s,
-        head=flags.head,
-    )
-    if not job.checkpoint:
-        return open_bundle(job, instruction)
-    from lapa_edge.train.checkpoint_session import open_checkpoint
-
-    return open_checkpoint(job, instruction)
-
-
-def _codec(latents: Path | None, spec: PolicySpec) -> LatentCodec | None:
-    if latents is None:
-        return None
-    from lapa_edge.errors import ConfigError
-    from lapa_edge.train.codec import read_codec
-    from lapa_edge.train.run_directory import RunDirectory
-
-    codec = read_codec(RunDirectory(latents))
-    own, other = spec.latent, codec.latent
-    if own is None or (own.n, own.k) != (other.n, other.k):
-        wanted = f"{own.n} codes out of {own.k}" if own else "no codes"
-        raise ConfigError(
-            f"--latents {latents}",
-            f"the policy says {wanted}, the model has {other.n} out of {other.k}",
-            "give the stage-1 run that the policy was trained with",
-        )
-    return codec
-
-
-def _jobs(flags: EvaluateFlags, policy: Path, tasks: tuple[str, ...]) -> dict[Path, RolloutJob]:
+def _jobs(
+    flags: EvaluateFlags, policy: Evaluated, tasks: tuple[str, ...], splits: dict[str, str]
+) -> dict[Path, RolloutJob]:
     """The rollouts of every task by where each answer is kept."""
     from lapa_edge.evaluate.evaluation import RolloutJob
 
     seeds = range(flags.seed, flags.seed + flags.episodes)
-    out, run = flags.out, _is_run(policy)
+    out = flags.out
     jobs = {}
     for task in tasks:
         for start in range(0, flags.episodes, EPISODES_PER_JOB):
             video = str(out / "rollouts" / f"{task}.mp4") if out and not start else ""
             path = (out or Path()) / "rollouts" / f"{task}-{seeds[start]}.json"
             jobs[path] = RolloutJob(
-                bundle="" if run else str(policy),
-                checkpoint=str(policy) if run else "",
+                bundle=policy.bundle,
+                checkpoint=policy.checkpoint,
                 environment=flags.environment,
                 task=task,
                 seeds=tuple(seeds[start : start + EPISODES_PER_JOB]),
@@ -296,7 +233,8 @@ def _jobs(flags: EvaluateFlags, policy: Path, tasks: tuple[str, ...]) -> dict[Pa
                 disturbance=_disturbance(flags),
                 execution=flags.execution,
                 execute_steps=flags.execute_steps,
-                split=("unseen" if task in flags.unseen else "seen") if flags.unseen else "",
+                split=splits[task],
+                simulator=str(flags.simulator or ""),
             )
     return jobs
 

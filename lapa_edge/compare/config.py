@@ -47,7 +47,7 @@ class RecordConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """``[record]``: scripted experts, recorded first where they are not there yet.
 
     noise: of the push on the expert in every other video, a share of the action range.
-    camera_hz: frames per second.
+    camera_hz: frames per second. simulator: its checkout, where it is no package.
     """
 
     environment: str
@@ -56,18 +56,21 @@ class RecordConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     demos_per_task: int
     noise: float = 0.2
     camera_hz: float = 20.0
+    simulator: str = ""
 
 
 class EvaluationConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[evaluation]``: closed loop; environment and tasks are the recorded ones unless given.
 
     episodes: per task and seed. latency_s: simulated seconds from a frame to its latent.
+    simulator: as in ``[record]``.
     """
 
     environment: str = ""
     tasks: tuple[str, ...] = ()
     episodes: int = 10
     latency_s: float = 0.05
+    simulator: str = ""
 
 
 class OfflineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -165,14 +168,17 @@ def _holds_more_than_a_lock(out: Path) -> bool:
 
 
 def _decisive(config: CompareConfig) -> dict[str, Any]:
-    """What must not change, by ``section.key``; methods, seeds, grid and ablation only add."""
+    """What must not change, by ``section.key``.
+
+    Methods, seeds, grid and ablation only add; where a simulator lies decides nothing.
+    """
     flat: dict[str, Any] = {}
     for section in ("training", "data", "record", "evaluation", "offline"):
         value = msgspec.to_builtins(getattr(config, section))
         if value is None:
             flat[section] = "absent"
         else:
-            flat |= {f"{section}.{key}": one for key, one in value.items()}
+            flat |= {f"{section}.{k}": one for k, one in value.items() if k != "simulator"}
     return flat
 
 
@@ -187,9 +193,11 @@ def _filled(config: CompareConfig) -> CompareConfig:
     """With environment and tasks of the evaluation taken from the recording where left out."""
     evaluation, record = config.evaluation, config.record
     if evaluation and record and not evaluation.environment:
-        tasks = evaluation.tasks or record.tasks
         evaluation = msgspec.structs.replace(
-            evaluation, environment=record.environment, tasks=tasks
+            evaluation,
+            environment=record.environment,
+            tasks=evaluation.tasks or record.tasks,
+            simulator=evaluation.simulator or record.simulator,
         )
     return msgspec.structs.replace(config, evaluation=evaluation)
 

@@ -121,6 +121,7 @@ def _jobs(
                 seeds=tuple(seeds[start : start + EPISODES_PER_JOB]),
                 latency_s=condition.latency_s,
                 execution=condition.execution,
+                simulator=evaluation.simulator,
             )
     return jobs
 

@@ -77,8 +77,9 @@ def _clip_sets(record: RecordConfig, out: Path) -> tuple[ClipSet, ClipSet]:
 
     def clips(use: Use, folder: str, count: int, noise: float) -> ClipSet:
         seeds = {task: scene_seeds(use, i, 0, count) for i, task in enumerate(record.tasks)}
+        simulator = Path(record.simulator) if record.simulator else None
         return ClipSet(
-            out / folder, record.environment, seeds, record.camera_hz, noise, labelled=True
+            out / folder, record.environment, seeds, record.camera_hz, noise, True, simulator
         )
 
     return (

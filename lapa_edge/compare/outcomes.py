@@ -23,7 +23,7 @@ class Condition:
     @property
     def key(self) -> str:
         """As a file name."""
-        return f"{self.execution}-{self.latency_s * 1000:.0f}ms"
+        return f"{self.execution}-{self.latency_s * 1000:g}ms"
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,8 +21,8 @@ from lapa_edge.compare.report import write_report
 from lapa_edge.compare.results import complete, read_findings
 from lapa_edge.compare.trial import Trial, train_trial
 from lapa_edge.compare.variants import choose, variants
-from lapa_edge.evaluate.evaluation import check_tasks
 from lapa_edge.evaluate.latents.extra import import_extra
+from lapa_edge.evaluate.registry import check_environment
 from lapa_edge.evaluate.workers import run_in_workers
 from lapa_edge.progress import progress_bar
 
@@ -46,8 +46,10 @@ def compare(config: CompareConfig, out: Path, processes: int = 2, only: Sequence
     every = variants(config)
     chosen = choose(every, only)
     import_extra("matplotlib")
-    if config.evaluation:
-        check_tasks(config.evaluation.environment, config.evaluation.tasks)
+    for asked in (config.record, config.evaluation):  # now rather than after hours of training
+        if asked:
+            simulator = Path(asked.simulator) if asked.simulator else None
+            check_environment(asked.environment, asked.tasks, simulator)
     with claim(out, config):
         wanted = [
             [Trial(config, out, v, seed) for v in chosen if not complete(out, v, seed)]

@@ -69,17 +69,19 @@ class Entry:
         robot: what every task's environment has.
         step_limits: control steps after which an episode of a task has failed, by task.
         build: the environment of a task, from the simulator's checkout where one is given.
-        missing: what keeps it from running here, "" where nothing does.
+        missing: what keeps it from running here, "" where nothing does; a checkout may help.
         install: how to get it.
         unseen: tasks that the simulator's authors hold out of training.
+        from_checkout: whether it can run from a checkout; the others are packages.
     """
 
     robot: RobotSpec
     step_limits: Mapping[str, int]
     build: Callable[[str, Path | None], Environment]
-    missing: Callable[[], str]
+    missing: Callable[[Path | None], str]
     install: str
     unseen: frozenset[str] = frozenset()
+    from_checkout: bool = False
 
     def tasks(self) -> tuple[str, ...]:
         """Every task's name."""

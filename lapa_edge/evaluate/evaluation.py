@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from lapa_edge.artifact import load_bundle
 from lapa_edge.data.files import replacing
 from lapa_edge.data.video import write_video
-from lapa_edge.errors import ConfigError
 from lapa_edge.evaluate.disturbance import Disturbance
 from lapa_edge.evaluate.execution import ExecutionMode, build_execution
-from lapa_edge.evaluate.registry import build_environment, find_entry
+from lapa_edge.evaluate.registry import build_environment
 from lapa_edge.evaluate.rollout import Episode, check_fits, run_episode
 from lapa_edge.evaluate.workers import run_in_workers
 from lapa_edge.runtime.head import HeadBackend
@@ -34,6 +33,7 @@ class RolloutJob(msgspec.Struct, frozen=True, kw_only=True):
     disturbance: what goes wrong on the way. execution: how looks become motion; blocking plays
     `execute_steps` actions of a chunk, all where None. checkpoint: a stage-3 run, in place of
     the bundle, for a worker that knows torch. split: "seen" or "unseen" in training, or "".
+    simulator: checkout of the environment's simulator; empty where it needs none.
     """
 
     bundle: str
@@ -48,6 +48,7 @@ class RolloutJob(msgspec.Struct, frozen=True, kw_only=True):
     execute_steps: int | None = None
     checkpoint: str = ""
     split: str = ""
+    simulator: str = ""
 
 
 class JobAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,10 +71,11 @@ def open_bundle(job: RolloutJob, instruction: str) -> Session:
 
 def run_job(job: RolloutJob, open_session: OpenSession = open_bundle) -> JobAnswer:
     """Run the episodes of one job in this process."""
-    environment = build_environment(job.environment, job.task)
+    simulator = Path(job.simulator) if job.simulator else None
+    environment = build_environment(job.environment, job.task, simulator)
     try:
         session = open_session(job, environment.instruction)
-        check_fits(session.spec, environment)
+        check_fits(session.spec, environment.name, environment.robot)
         execution = build_execution(job.execution, session, job.execute_steps)
         seen: list[NDArray[np.uint8]] = []
         episodes = [
@@ -133,30 +135,21 @@ def run_kept_jobs(
     return [answers[path] for path in jobs]
 
 
-def check_tasks(environment: str, tasks: Sequence[str]) -> None:
-    """Raise `ConfigError` for an environment or a task that does not exist, before any work."""
-    known = find_entry(environment).tasks()
-    for task in tasks:
-        if task not in known:
-            raise ConfigError(
-                f"task {task!r}", f"not a task of {environment}", f"one of: {', '.join(known)}"
-            )
-
-
 def _read_kept(path: Path, job: RolloutJob) -> JobAnswer | None:
     """A kept answer to this job, with its video; a damaged one counts as missing.
 
-    Where things lie may have changed: the folder of the answers answers for one policy.
+    Where things lie may have changed: the folder of the answers answers for one policy. So may what
+    is called unseen.
     """
     try:
         kept = msgspec.json.decode(path.read_bytes(), type=JobAnswer)
     except (FileNotFoundError, msgspec.MsgspecError):
         return None
     whole = not job.video or Path(job.video).is_file()
-    if not whole or _without_places(kept.job) != _without_places(job):
+    if not whole or _decisive(kept.job) != _decisive(job):
         return None
     return msgspec.structs.replace(kept, job=job)
 
 
-def _without_places(job: RolloutJob) -> RolloutJob:
-    return msgspec.structs.replace(job, bundle="", checkpoint="", video="")
+def _decisive(job: RolloutJob) -> RolloutJob:
+    return msgspec.structs.replace(job, bundle="", checkpoint="", video="", simulator="", split="")

@@ -136,15 +136,21 @@ def build_execution(
         ConfigError: more steps than a chunk has, or for a mode that knows none.
     """
     chunk = session.spec.action.chunk
-    if execute_steps is not None and mode != "blocking":
-        raise ConfigError("--execute-steps", f"only blocking execution knows them, got {mode}")
-    steps = chunk if execute_steps is None else execute_steps
-    if not 1 <= steps <= chunk:
-        problem = f"expected 1 to {chunk}, the length of a chunk, got {steps}"
-        raise ConfigError("--execute-steps", problem)
+    check_execution(mode, chunk, execute_steps)
     if mode == "blocking":
-        return Blocking(session, steps)
+        return Blocking(session, chunk if execute_steps is None else execute_steps)
     return OpenLoop(session) if mode == "open-loop" else TwoRate(session)
+
+
+def check_execution(mode: ExecutionMode, chunk: int, execute_steps: int | None) -> None:
+    """Raise `ConfigError` for steps that a chunk or a mode does not have."""
+    if execute_steps is None:
+        return
+    if mode != "blocking":
+        raise ConfigError("--execute-steps", f"only blocking execution knows them, got {mode}")
+    if not 1 <= execute_steps <= chunk:
+        problem = f"expected 1 to {chunk}, the length of a chunk, got {execute_steps}"
+        raise ConfigError("--execute-steps", problem)
 
 
 class PlayingHead:

@@ -38,6 +38,7 @@ class ClipSet:
         camera_hz: frames per second; divides the control rate.
         noise: of the push on the expert in every other clip; see `recording.record_episode`.
         labelled: whether readers of the folder see the steps.
+        simulator: checkout of the environment's simulator, where it needs one.
     """
 
     folder: Path
@@ -46,6 +47,7 @@ class ClipSet:
     camera_hz: float
     noise: float
     labelled: bool
+    simulator: Path | None = None
 
     @property
     def finished(self) -> bool:
@@ -73,6 +75,7 @@ class _ClipJob:
     seeds: tuple[int, ...]
     camera_hz: float
     noise: float
+    simulator: Path | None
 
     def clip(self, seed: int) -> Path:
         return self.folder / f"{self.task}_{seed:06d}.mp4"
@@ -103,7 +106,9 @@ def _jobs(one: ClipSet) -> Iterator[_ClipJob]:
         for some, noise in ((seeds[::2], 0.0), (seeds[1::2], one.noise)):
             for i in range(0, len(some), CLIPS_PER_JOB):
                 part = tuple(some[i : i + CLIPS_PER_JOB])
-                yield _ClipJob(one.folder, one.environment, task, part, one.camera_hz, noise)
+                yield _ClipJob(
+                    one.folder, one.environment, task, part, one.camera_hz, noise, one.simulator
+                )
 
 
 def _record_job(job: _ClipJob) -> int:
@@ -111,7 +116,7 @@ def _record_job(job: _ClipJob) -> int:
     wanted = [seed for seed in job.seeds if not job.clip(seed).is_file()]
     if not wanted:
         return len(job.seeds)
-    environment = build_environment(job.environment, job.task)
+    environment = build_environment(job.environment, job.task, job.simulator)
     try:
         for seed in wanted:
             path = job.clip(seed)

@@ -45,24 +45,24 @@ def write_offline_report(
 def describe(name: str, result: MethodResult, settings: Mapping[str, Any]) -> str:
     """The report of closed-loop rollouts in Markdown."""
     lines = [f"# {name}: closed loop", "", *_settings(settings), ""]
-    lines += ["| task | success | 95 % (Wilson) | steps to success (quartiles) | stops |"]
-    lines += ["|---|---|---|---|---|"]
+    lines += ["| task | success | 95 % (Wilson) | steps to success (quartiles) | stops | score |"]
+    lines += ["|---" * 6 + "|"]
     for task, row in result.tasks.items():
         mark = f" ({row.split})" if row.split else ""
         lines.append(
             f"| {task}{mark} | {_rate(row.successes, row.episodes)} | {_interval(row.interval_95)} "
-            f"| {_quartiles(row.steps_to_success)} | {row.stops} |"
+            f"| {_quartiles(row.steps_to_success)} | {row.stops} | {_score(row.score)} |"
         )
     for split, part in result.splits.items():
         lines.append(
             f"| **{split}** | {_rate(part.successes, part.episodes)} "
-            f"| {_interval(part.interval_95)} | | |"
+            f"| {_interval(part.interval_95)} | | | |"
         )
     solved = sum(row.successes for row in result.tasks.values())
     stops = sum(row.stops for row in result.tasks.values())
     lines.append(
         f"| **all** | {_rate(solved, result.episodes)} | {_interval(result.interval_95)} "
-        f"| {_quartiles(result.steps_to_success)} | {stops} |"
+        f"| {_quartiles(result.steps_to_success)} | {stops} | {_score(result.score)} |"
     )
     lines += ["", *_motion(result), *_stops(result)]
     return "\n".join(lines) + "\n"
@@ -200,6 +200,11 @@ def _plain(axes: Any) -> None:
 
 def _rate(successes: int, episodes: int) -> str:
     return f"{successes}/{episodes} ({successes / max(1, episodes):.0%})"
+
+
+def _score(proxy: float | None) -> str:
+    """Success proxy at the end of an episode, mean; not every environment defines one."""
+    return "-" if proxy is None else f"{proxy:.2f}"
 
 
 def _interval(bounds: tuple[float, float]) -> str:

@@ -14,9 +14,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from lapa_edge.data.episode import RobotSpec
 from lapa_edge.errors import ConfigError
 from lapa_edge.evaluate.disturbance import Disturbance, LateCamera, Troubles
-from lapa_edge.evaluate.environment import Environment
+from lapa_edge.evaluate.environment import Environment, score
 from lapa_edge.evaluate.execution import Execution, TwoRate
 from lapa_edge.evaluate.motion_quality import hand_over_jump, path_jerk
 from lapa_edge.runtime.policy import Latent
@@ -32,7 +33,8 @@ class Episode(msgspec.Struct, kw_only=True):
     reasons: stops by reason, numbers in it left out; clamped: commands that had to be bounded.
     jerk: `path_jerk` of the normalised actions, per s^2; jump, between: the mean change of the
     normalised action where a new latent took over, and elsewhere. None: nothing to measure.
-    unknown: words of the instruction that training never met.
+    unknown: words of the instruction that training never met. score: the environment's success
+    proxy at the end, None where it defines none.
     """
 
     seed: int
@@ -50,6 +52,7 @@ class Episode(msgspec.Struct, kw_only=True):
     jerk: float | None = None
     jump: float | None = None
     between: float | None = None
+    score: float | None = None
 
 
 Watcher = Callable[[NDArray[np.uint8], Latent], None]
@@ -118,6 +121,7 @@ def run_episode(
             episode.success = True
             break
     log.close(session.spec)
+    episode.score = score(environment)
     if watch and episode.codes:
         watch(environment.frame(), latent)
     return episode
@@ -195,22 +199,22 @@ def _known(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def check_fits(spec: PolicySpec, environment: Environment) -> None:
+def check_fits(spec: PolicySpec, name: str, robot: RobotSpec) -> None:
     """Raise `ConfigError` where the bundle was made for another robot than the environment's."""
     for what, wanted, found in (
-        ("state", spec.state.names, environment.robot.state_names),
-        ("action", spec.action.names, environment.robot.action_names),
-        ("control rate, Hz", spec.action.control_hz, environment.robot.control_hz),
+        ("state", spec.state.names, robot.state_names),
+        ("action", spec.action.names, robot.action_names),
+        ("control rate, Hz", spec.action.control_hz, robot.control_hz),
     ):
         if wanted != found:
             raise ConfigError(
-                f"environment {environment.name}",
+                f"environment {name}",
                 f"{what}: the bundle expects {wanted}, the environment has {found}",
                 "evaluate the bundle on the robot it was trained for",
             )
     if len(spec.cameras) > 1:
         raise ConfigError(
-            f"environment {environment.name}",
+            f"environment {name}",
             f"the bundle looks through {', '.join(spec.cameras)}, the environment has one camera",
             "evaluate it offline, with --data",
         )

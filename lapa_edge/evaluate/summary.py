@@ -13,7 +13,10 @@ from lapa_edge.evaluate.statistics import Quartiles, Spread, quartiles, spread, 
 
 
 class TaskResult(msgspec.Struct, frozen=True, kw_only=True):
-    """Success on one task. `split`: "seen" or "unseen" in training, or ""."""
+    """Success on one task. `split`: "seen" or "unseen" in training, or "".
+
+    score: mean of the environment's success proxy at the end of its episodes.
+    """
 
     successes: int
     episodes: int
@@ -22,6 +25,7 @@ class TaskResult(msgspec.Struct, frozen=True, kw_only=True):
     stops: int
     steps_to_success: Quartiles | None = None
     split: str = ""
+    score: float | None = None
 
 
 class SplitResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +53,8 @@ class MethodResult(msgspec.Struct, frozen=True, kw_only=True):
 
     latent_age_s: of the latents that drove, tick by tick. stops_by_reason: ticks. stopped: the
     share of ticks with a stop; clamped: with a command that had to be bounded; lost_looks: looks
-    whose frame was lost.
+    whose frame was lost. score: mean of the environment's success proxy at the end of an episode,
+    None where it defines none.
     """
 
     mean_success: float
@@ -66,6 +71,7 @@ class MethodResult(msgspec.Struct, frozen=True, kw_only=True):
     stopped: float = 0.0
     clamped: float = 0.0
     lost_looks: int = 0
+    score: float | None = None
 
 
 def summarise(answers: Sequence[JobAnswer]) -> MethodResult:
@@ -102,6 +108,7 @@ def summarise(answers: Sequence[JobAnswer]) -> MethodResult:
         stopped=sum(e.stops for e in every) / ticks,
         clamped=sum(e.clamped for e in every) / ticks,
         lost_looks=sum(e.lost for e in every),
+        score=_mean(e.score for e in every),
     )  # fmt: skip
 
 
@@ -124,6 +131,7 @@ def _task_result(episodes: list[Episode], split: str) -> TaskResult:
         stops=sum(episode.stops for episode in episodes),
         steps_to_success=quartiles(solved),
         split=split,
+        score=_mean(e.score for e in episodes),
     )
 
 
@@ -136,6 +144,11 @@ def _split_result(episodes: Iterable[Episode]) -> SplitResult:
 def _median(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.median(known)) if known else None
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _reasons(episodes: Sequence[Episode]) -> dict[str, int]:

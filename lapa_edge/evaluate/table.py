@@ -10,11 +10,14 @@ from rich.table import Table
 from lapa_edge.errors import LapaError
 from lapa_edge.evaluate.environment import Entry
 from lapa_edge.evaluate.registry import ENVIRONMENTS
-from lapa_edge.evaluate.summary import MethodResult
+from lapa_edge.evaluate.summary import MethodResult, TaskResult
 
 
 def success_table(methods: Mapping[str, MethodResult]) -> Table:
-    """Success per task and method: solved of tried, and the mean with its 95 % interval."""
+    """Success per task and method: solved of tried, and the mean with its 95 % interval.
+
+    Where the environment tells how far a task has come, its score follows.
+    """
     table = Table(title="closed-loop success", title_justify="left")
     table.add_column("task")
     for name in methods:
@@ -22,10 +25,16 @@ def success_table(methods: Mapping[str, MethodResult]) -> Table:
     tasks = sorted({task for result in methods.values() for task in result.tasks})
     for task in tasks:
         cells = [result.tasks.get(task) for result in methods.values()]
-        table.add_row(task, *(f"{c.successes}/{c.episodes}" if c else "-" for c in cells))
+        table.add_row(task, *(_solved(cell) if cell else "-" for cell in cells))
     table.add_section()
     table.add_row("mean (95 % interval)", *(percent(result) for result in methods.values()))
     return table
+
+
+def _solved(result: TaskResult) -> str:
+    """``3/5``, or ``3/5, score 0.71``."""
+    score = "" if result.score is None else f", score {result.score:.2f}"
+    return f"{result.successes}/{result.episodes}{score}"
 
 
 def percent(result: MethodResult) -> str:
@@ -36,11 +45,13 @@ def percent(result: MethodResult) -> str:
 
 def list_environments() -> Table:
     """Every environment: whether it runs here, how to get it, its robot and its tasks."""
-    table = Table("environment", "", title_justify="left")
+    table = Table(title_justify="left")
+    for heading in ("environment", ""):
+        table.add_column(heading, no_wrap=True)
     table.add_column("", overflow="fold")
     for name, entry in ENVIRONMENTS.items():
         try:
-            missing = entry.missing()
+            missing = entry.missing(None)
         except LapaError as error:
             missing = str(error)
         robot = entry.robot

@@ -79,9 +79,14 @@ def checkpoint_head(spec: PolicySpec, agent: Agent) -> Head:
 
 
 def open_checkpoint(job: RolloutJob, instruction: str) -> Session:
-    """The session of a job's stage-3 run, on the CPU."""
+    """The session of a job's stage-3 run."""
     torch.set_num_threads(1)  # several jobs run side by side
-    config, agent = read_agent(RunDirectory(Path(job.checkpoint)))
+    return open_run(Path(job.checkpoint), instruction)
+
+
+def open_run(root: Path, instruction: str) -> Session:
+    """The session of a stage-3 run, on the CPU."""
+    config, agent = read_agent(RunDirectory(root))
     policy = CheckpointPolicy(config.spec, config.tokenizer, agent, instruction)
     return Session.of(config.spec, policy, checkpoint_head(config.spec, agent))
 

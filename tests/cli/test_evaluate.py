@@ -30,7 +30,15 @@ def test_list_names_environments_and_how_to_install_them(
         (["--environment", "mars"], "environment 'mars': not known; one of: metaworld"),
         (["--episodes", "0"], "--episodes: expected at least 1, got 0"),
         (["--frame-drop", "2"], "--frame-drop: expected 0 to 1, got 2"),
-        (["--labels", "x"], "--labels: are read with --data alone"),
+        (["--labels", "x"], "--labels: counts with --data alone"),
+        (
+            ["--data", "x", "--execution", "blocking"],
+            "--execution: counts in a simulator, not with",
+        ),
+        (["--overlap", "--execution", "blocking"], "--overlap: blocking execution waits for each"),
+        (["--latents", "x"], "--latents: is for the video, and there is no --out"),
+        (["--simulator", "x"], "simulator x: metaworld is an installed package"),
+        (["--tasks", "reach"], "environment metaworld: state: the bundle expects"),
         (["--tasks", "reach", "--unseen", "door-close"], "--unseen: door-close is not evaluated"),
     ],
 )

@@ -66,7 +66,7 @@ def test_a_bundle_for_another_robot_is_refused(session: Session) -> None:
         action_units=line.robot.action_units,
     )
     with pytest.raises(ConfigError, match="state: the bundle expects"):
-        check_fits(session.spec, line)
+        check_fits(session.spec, line.name, line.robot)
 
 
 def test_a_recording_keeps_one_frame_per_camera_tick_and_a_step_per_control_tick(

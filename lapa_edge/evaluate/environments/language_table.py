@@ -161,4 +161,5 @@ ENTRY = Entry(
     build=LanguageTable,
     missing=find_missing,
     install=INSTALL,
+    from_checkout=True,
 )

@@ -41,7 +41,7 @@ class Simulator:
     oracle: Any
 
 
-def find_missing(simulator: Path | None = None) -> str:
+def find_missing(simulator: Path | None) -> str:
     """What is not here, "" where the simulator can run.
 
     Raises:

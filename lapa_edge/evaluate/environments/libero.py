@@ -142,6 +142,6 @@ ENTRY = Entry(
     robot=ROBOT,
     step_limits=STEP_LIMITS,
     build=lambda task, _: Libero(task),
-    missing=lambda: ", ".join(absent("libero", "robosuite")),
+    missing=lambda _: ", ".join(absent("libero", "robosuite")),
     install=INSTALL,
 )

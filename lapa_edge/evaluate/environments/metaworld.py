@@ -238,7 +238,7 @@ ENTRY = Entry(
     robot=ROBOT,
     step_limits=STEP_LIMITS,
     build=lambda task, _: MetaWorld(task),
-    missing=lambda: ", ".join(absent("metaworld", "mujoco")),
+    missing=lambda _: ", ".join(absent("metaworld", "mujoco")),
     install=INSTALL,
     unseen=UNSEEN,
 )

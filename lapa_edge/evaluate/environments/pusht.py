@@ -113,6 +113,6 @@ ENTRY = Entry(
     robot=ROBOT,
     step_limits=STEP_LIMITS,
     build=lambda task, _: PushT(task),
-    missing=lambda: ", ".join(absent("gym_pusht", "pymunk", "pygame", "shapely")),
+    missing=lambda _: ", ".join(absent("gym_pusht", "pymunk", "pygame", "shapely")),
     install=INSTALL,
 )

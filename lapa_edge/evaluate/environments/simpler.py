@@ -126,7 +126,7 @@ class Simpler:
         self._env.close()
 
 
-def _find_missing(simulator: Path | None = None) -> str:
+def _find_missing(simulator: Path | None) -> str:
     found = find_checkout(VARIABLE, simulator, _MARKER)
     return ", ".join(absent("sapien", *(() if found else ("simpler_env", "mani_skill2_real2sim"))))
 
@@ -151,4 +151,5 @@ ENTRY = Entry(
     build=Simpler,
     missing=_find_missing,
     install=INSTALL,
+    from_checkout=True,
 )

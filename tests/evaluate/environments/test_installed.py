@@ -75,7 +75,7 @@ def test_an_environment_that_is_not_installed_says_what_is_missing_and_how_to_ge
     for variable in ("LAPA_SIMPLER", "LAPA_LANGUAGE_TABLE"):
         monkeypatch.delenv(variable, raising=False)
     entry = ENVIRONMENTS[name]
-    if not entry.missing():
+    if not entry.missing(None):
         pytest.skip(f"{name} is installed here, so its refusal was not checked")
     with pytest.raises(
         MissingDependencyError, match=r"not installed.*; git clone .*https://github"

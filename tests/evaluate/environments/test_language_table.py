@@ -37,7 +37,7 @@ STOOD_IN = (
 @pytest.fixture
 def simulated() -> Iterator[Callable[[str], LanguageTable]]:
     """Builds the environment of a reward family."""
-    if missing := ENTRY.missing():
+    if missing := ENTRY.missing(None):
         pytest.skip(f"NO LANGUAGE TABLE ({missing}): set LAPA_LANGUAGE_TABLE; nothing was checked")
     built: list[LanguageTable] = []
 
