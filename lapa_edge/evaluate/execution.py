@@ -95,7 +95,10 @@ class Blocking:
         if self._left == 0:
             return self._session.stop(WAITING, state)
         self._left -= 1
-        return self._session.act(state, now_s)
+        command = self._session.act(state, now_s)
+        if command.stopped is not None:  # too old to go on with, for instance: look again
+            self._left = 0
+        return command
 
 
 class OpenLoop:

@@ -73,6 +73,13 @@ def test_blocking_without_latency_never_stops(tmp_path: Path) -> None:
     assert told[:5] == pytest.approx([0.1, 0.11, 0.12, 0.13, 0.2], abs=1e-5)
 
 
+def test_blocking_looks_again_where_its_chunk_may_not_be_played_on(tmp_path: Path) -> None:
+    # Answers are 0.48 s old at their first action, and too old past 0.5 s.
+    episode, told, _ = drive(tmp_path, "blocking", 0.48)
+    assert np.isfinite(told[24:26]).all()
+    assert episode.look_s[:2] == pytest.approx([0, 27 / 50])
+
+
 def test_open_loop_plays_each_chunk_from_its_start_and_stops_at_its_end(tmp_path: Path) -> None:
     episode, told, _ = drive(tmp_path, "open-loop", 0.06)
     # Looks at ticks 0, 5, 10: answers at 3, 8, 13, and four actions each.
