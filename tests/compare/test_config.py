@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lapa_edge.compare.config import claim, read_config
+from lapa_edge.compare.outcomes import Condition
 from lapa_edge.compare.variants import choose, variants
 from lapa_edge.errors import ConfigError
 
@@ -106,6 +107,22 @@ def test_more_seeds_methods_and_ablations_go_on_in_the_same_folder(tmp_path: Pat
     more += "[ablation]\nlatency_s = [0.0, 0.3]\n[grid]\nn = [1]\nk = [8]\n"
     with claim(out, read_config(write(tmp_path, more))):
         pass
+
+
+def test_a_recordings_simulator_drives_too_and_may_move(tmp_path: Path) -> None:
+    out, placed = tmp_path / "out", 'environment = "metaworld"\nsimulator = "{}"'
+    for place in ("here", "there"):
+        text = GOOD.replace('environment = "metaworld"', placed.format(place))
+        config = read_config(write(tmp_path, text))
+        assert config.evaluation
+        assert config.evaluation.simulator == place
+        with claim(out, config):
+            pass
+
+
+def test_latencies_that_round_alike_are_kept_apart() -> None:
+    keys = {Condition("two-rate", s).key for s in (0.0001, 0.0004, 0.3)}
+    assert keys == {"two-rate-0.1ms", "two-rate-0.4ms", "two-rate-300ms"}
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from bundles import write_tiny_bundle
 from lapa_edge.errors import ConfigError
 from lapa_edge.evaluate import evaluation
 from lapa_edge.evaluate.claim import claim
-from lapa_edge.evaluate.evaluation import JobAnswer, RolloutJob, run_kept_jobs
+from lapa_edge.evaluate.evaluation import JobAnswer, RolloutJob, run_job, run_kept_jobs
+from lapa_edge.evaluate.report import describe
 from lapa_edge.evaluate.rollout import Episode
 from lapa_edge.evaluate.summary import summarise, unknown_words
 
@@ -70,6 +71,24 @@ def test_an_answer_to_another_job_or_a_damaged_one_counts_as_missing(
     assert answers[2].job.bundle == "b"
 
 
+def test_an_answer_counts_wherever_the_simulator_lies_and_whatever_is_called_unseen(
+    tmp_path: Path, asked: list[RolloutJob]
+) -> None:
+    path, job = tmp_path / "0.json", _job(simulator="there", split="unseen")
+    path.write_bytes(msgspec.json.encode(_answer(_job(simulator="here"))))
+    (answer,) = run_kept_jobs({path: job}, 1, lambda done: None)
+    assert (asked, answer.job) == ([], job)
+
+
+def test_a_jobs_simulator_is_the_one_that_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(*given: object) -> None:
+        raise ConfigError("built", str(given))
+
+    monkeypatch.setattr(evaluation, "build_environment", build)
+    with pytest.raises(ConfigError, match=r"'e', 'a', PosixPath\('/sim'\)"):
+        run_job(_job(simulator="/sim"))
+
+
 def test_a_kept_answer_survives_its_journey_through_json(tmp_path: Path) -> None:
     answer = _answer(_job(), codes=[[1, 2]], jerk=None, reasons={"x": 1}, latent_age_s=[0.1])
     assert msgspec.json.decode(msgspec.json.encode(answer), type=JobAnswer) == answer
@@ -77,8 +96,10 @@ def test_a_kept_answer_survives_its_journey_through_json(tmp_path: Path) -> None
 
 def test_numbers_add_up_over_tasks_and_splits() -> None:
     answers = [
-        _answer(_job("a", 0, split="seen"), success=True, steps=10, latent_age_s=[0.1, 0.3]),
-        _answer(_job("a", 1, split="seen"), success=True, steps=30, jump=2.0, between=1.0),
+        _answer(_job("a", 0, split="seen"), success=True, steps=10, latent_age_s=[0.1, 0.3],
+                score=0.5),
+        _answer(_job("a", 1, split="seen"), success=True, steps=30, jump=2.0, between=1.0,
+                score=1.0),
         _answer(_job("b", 0, split="unseen"), steps=40, stops=8, clamped=4, lost=3,
                 reasons={"late": 6, "NaN": 2}, unknown=["yonder"]),
     ]  # fmt: skip
@@ -95,6 +116,10 @@ def test_numbers_add_up_over_tasks_and_splits() -> None:
     assert result.clamped == pytest.approx(0.05)
     assert list(result.stops_by_reason.items()) == [("late", 6), ("NaN", 2)]
     assert result.lost_looks == 3
+    assert result.score == pytest.approx(0.75)
+    assert result.tasks["b"].score is None
+    report = describe("policy", result, {})
+    assert "| a (seen) | 2/2 (100%) | 34% to 100% | 20 (15 to 25) | 0 | 0.75 |" in report
     assert unknown_words(answers) == {"b": ["yonder"]}
 
 

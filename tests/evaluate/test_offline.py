@@ -145,3 +145,31 @@ def test_data_without_steps_and_codes_of_another_space_are_refused(
     codes = {dataset.episodes[0].name: (np.arange(3), np.full((3, 4), 7))}
     with pytest.raises(ConfigError, match="expected 2 out of 4, got 4 up to 7"):
         evaluate_offline(lambda _: _constant(spec, (0, 0)), dataset, codes=codes)
+
+
+def test_every_camera_is_shown_and_a_missing_one_is_refused(
+    dataset: Dataset, spec: PolicySpec
+) -> None:
+    two = msgspec.structs.replace(spec, cameras=("top", "wrist"))
+    session, seen = _constant(two, (0.5, 0.0)), []
+    policy = session.policy
+
+    def look(frame: tuple[NDArray[np.uint8], ...], seen_at_s: float) -> Latent:
+        seen.append(len(frame))
+        return Constant.look(policy, frame[0], seen_at_s)  # type: ignore[arg-type]
+
+    policy.look = look  # type: ignore[method-assign, misc, assignment]
+    result = evaluate_offline(lambda _: session, dataset, [dataset])
+    assert set(seen) == {2}
+    assert len(seen) == result.moments
+    with pytest.raises(ConfigError, match="looks through top, wrist, got 1 to read"):
+        evaluate_offline(lambda _: session, dataset)
+    fewer = replace(dataset, episodes=dataset.episodes[1:])
+    with pytest.raises(DataError, match="camera wrist has none of this name"):
+        evaluate_offline(lambda _: session, dataset, [fewer])
+
+
+def test_a_head_that_would_stop_the_robot_is_refused(dataset: Dataset, spec: PolicySpec) -> None:
+    session = _constant(spec, (float("nan"), 0.0))
+    with pytest.raises(DataError, match="the action head answers NaN or infinity"):
+        evaluate_offline(lambda _: session, dataset)

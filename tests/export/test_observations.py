@@ -78,6 +78,9 @@ def test_another_robots_data_is_refused(tmp_path, spec):
     other = replace(spec, state=StateSpec(names=("x",), mean=(0.0,), std=(1.0,)))
     with pytest.raises(ConfigError, match=r"expected states x as in the run, got joint_0"):
         read_observations(data, other, 2)
+    action = replace(spec.action, names=("x", *spec.action.names[1:]))
+    with pytest.raises(ConfigError, match=r"expected actions x, .* as in the run, got "):
+        read_observations(data, replace(spec, action=action), 2)
 
 
 def test_random_observations_repeat_with_their_seed_and_say_what_they_are(spec):

@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from lapa_edge.runtime.safety import SafetyGate
 from lapa_edge.runtime.session import Session
+from lapa_edge.runtime.standstill import standing_still
 
 SPEC = mixed_spec()
 VELOCITY, JOINT_2, GRIPPER, JOINT_0 = range(4)
@@ -130,3 +131,10 @@ def test_no_sequence_makes_a_command_that_is_unsafe_or_stops_otherwise(sequence)
                 0.5 if held[JOINT_0] is None else held[JOINT_0],
             ]
             assert command.action.tolist() == np.array(expected, np.float32).tolist()
+
+
+def test_standing_still_after_a_command_keeps_its_gripper():
+    state, last = np.array([0.125, 0.0, 0.5], np.float32), np.ones(4, np.float32)
+    first, later = standing_still(SPEC.action, state), standing_still(SPEC.action, state, last)
+    assert first.tolist() == [0.0, 0.5, 0.75, 0.125]
+    assert later.tolist() == [0.0, 0.5, 1.0, 0.125]
