@@ -217,6 +217,9 @@ def _check(thing: str, config: CompareConfig) -> None:
         refuse("ablation.methods", f"{', '.join(sorted(missing))} is not among methods")
     if (config.data is None) == (config.record is None):
         refuse("data", "expected either [data] or [record]")
+    trunk = config.training.policy
+    if trunk and (len(trunk.cameras) > 1 or trunk.state_names):
+        refuse("training.policy", "methods share one camera and video, which knows no state")
     if config.evaluation is None and config.offline is None:
         refuse("evaluation", "expected [evaluation], [offline] or both")
     if config.data and config.evaluation and not config.evaluation.environment:

@@ -16,7 +16,6 @@ from lapa_edge.evaluate.scenes import Use, scene_seeds
 from lapa_edge.spec import FrameSpec
 from lapa_edge.train.frames import open_frames
 from lapa_edge.train.methods import Material
-from lapa_edge.train.presets import PRESETS
 
 FRAMES = "frames"
 SEES_ACTIONS = ("actionvla",)
@@ -27,7 +26,7 @@ def prepare_material(config: CompareConfig, out: Path, processes: int) -> None:
     if config.record:
         record_sets(_clip_sets(config.record, out), processes)
     material = open_material(config, out, "scratch")
-    policy = PRESETS[config.training.preset].policy
+    policy = config.training.networks.policy
     for dataset in (material.video, material.demos):
         material.frames(dataset, FrameSpec(height=policy.height, width=policy.width))
 

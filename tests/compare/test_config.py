@@ -54,6 +54,11 @@ def test_the_evaluation_takes_the_recorded_tasks_unless_told(tmp_path: Path) -> 
         ('preset = "debug"', "stepz = 1", "training.stepz: no such setting; one of: action_steps"),
         ('preset = "debug"', "seed = 1", "training.seed: no such setting"),
         ('preset = "debug"', "batch = 0", "batch: expected at least 1, got 0"),
+        (
+            'preset = "debug"',
+            'policy = { cameras = ["top", "wrist"] }',
+            "training.policy: methods share one camera",
+        ),
         ('"lapa"]', '"lapaa"]', "methods: expected some of scratch, .*, got 'lapaa'"),
         ('"lapa"]', '"scratch"]', "methods: expected different names"),
         ("[record]", '[data]\nvideo = "v"\n[record]', "data: expected either"),
