@@ -238,9 +238,12 @@ class ControlCommand:
     stops the robot if no other tick follows; ``status`` "moving", or why ``action`` is what stands
     still; ``where`` the index that is at fault, for "head_overflow"; ``clamped``
     dimensions brought into their limits; ``tick`` 1, 2, ... since the start, 0 before the first;
-    ``ticked_at_s`` NaN before the first; ages in seconds, NaN where there was no such input.
+    ``ticked_at_s`` NaN before the first; ages in seconds, NaN where there was no such input;
+    ``sendable`` False while a position that would stand still was never measured.
     """
 
+    @property
+    def sendable(self) -> bool: ...
     @property
     def action(self) -> NDArray[np.float32]: ...
     @property

@@ -117,6 +117,7 @@ struct BoundCommand {
   std::uint32_t where, clamped;
   std::int64_t tick;
   double ticked_at_s, latent_age_s, state_age_s;
+  bool sendable;
 };
 
 using Distribution = std::pair<py::array_t<std::int64_t>, std::int64_t>;
@@ -208,7 +209,8 @@ class BoundControlLoop {
             command.tick,
             command.ticked_at_s,
             decision.latent_age_s,
-            decision.state_age_s};
+            decision.state_age_s,
+            command.sendable};
   }
 
   py::dict stats() const {
@@ -318,7 +320,8 @@ void register_control_loop(py::module_& module) {
       .def_readonly("tick", &BoundCommand::tick)
       .def_readonly("ticked_at_s", &BoundCommand::ticked_at_s)
       .def_readonly("latent_age_s", &BoundCommand::latent_age_s)
-      .def_readonly("state_age_s", &BoundCommand::state_age_s);
+      .def_readonly("state_age_s", &BoundCommand::state_age_s)
+      .def_readonly("sendable", &BoundCommand::sendable);
   py::class_<Loop>(module, "ControlLoop")
       .def(py::init(&build), py::arg("weights"), py::kw_only(), py::arg("precision") = "f32",
            py::arg("calibration") = py::none(), py::arg("latent"), py::arg("state_mean"),

@@ -17,7 +17,8 @@ ControlCycle::ControlCycle(Controller controller)
       standstill_(controller_.limits(), spec().stops),
       latents_({std::vector<float>(spec().latent), kNan}),
       states_({std::vector<float>(spec().state.mean.size()), kNan}),
-      commands_({standstill_.action(), standstill_.action(), kNotRunning, 0, kNan}),
+      commands_(
+          {standstill_.action(), standstill_.action(), kNotRunning, 0, kNan, standstill_.known()}),
       first_action_(spec().stop.begin(), spec().stop.end()),
       last_action_(first_action_),
       action_(first_action_),
@@ -73,6 +74,7 @@ void ControlCycle::publish(const float* action, const Decision& decision, double
   const std::vector<float>& standstill = standstill_.action();
   std::copy(standstill.begin(), standstill.end(), command.standstill.begin());
   command.decision = decision;
+  command.sendable = standstill_.known();
   command.tick = tick_;
   command.ticked_at_s = now_s;
   commands_.publish();

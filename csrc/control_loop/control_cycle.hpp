@@ -23,6 +23,7 @@ struct Command {
   Decision decision;
   std::int64_t tick;   // 1, 2, ... since the start; 0 before the first
   double ticked_at_s;  // NaN before the first
+  bool sendable;       // else nobody knows where the robot stands, and a position would move it
 };
 
 class ControlCycle {

@@ -29,6 +29,12 @@ Standstill::Standstill(const ActionLimits& limits, StopKinds kinds)
   }
 }
 
+bool Standstill::known() const noexcept {
+  bool all = true;
+  for (const Hold& hold : holds_) all &= hold.known;
+  return all;
+}
+
 void Standstill::see(const float* state) noexcept {
   for (Hold& hold : holds_) {
     const float measured = state[hold.state];

@@ -24,6 +24,9 @@ class Standstill {
   /// The stop action as things stand, [a]: finite and within the limits.
   const std::vector<float>& action() const noexcept { return action_; }
 
+  /// Whether every position was measured in this episode: else the action is a guess.
+  bool known() const noexcept LAPA_EDGE_NONBLOCKING;
+
   /// Notes a measured state [s]; of one that is not finite, the values that are. A position is that
   /// of the last tick that moved, or it would sink with the arm.
   void see(const float* state) noexcept LAPA_EDGE_NONBLOCKING;

@@ -29,7 +29,7 @@ from lapa_edge.runtime.safety import Command
 from lapa_edge.spec import PolicySpec
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class LoopCommand(Command):
     """A command and the tick that gave it.
 
@@ -200,6 +200,7 @@ class ControlLoop:
             stopped=self._reason(native),
             clamped=native.clamped,
             latent_age_s=native.latent_age_s,
+            sendable=native.sendable,
             tick=native.tick,
             ticked_at_s=native.ticked_at_s,
             state_age_s=native.state_age_s,

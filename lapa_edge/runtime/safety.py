@@ -21,13 +21,16 @@ class Command:
 
     action ``f32 [a]`` in physical units, always finite and within the spec's limits; stopped: why
     it is the stop action, or None; clamped: how many dimensions had to be brought into bounds;
-    latent_age_s: age of the latent it came from, seconds (NaN where there was none).
+    latent_age_s: age of the latent it came from, seconds (NaN where there was none). sendable:
+    False as long as a robot of "absolute" actions has not told where it is; a driver sends it
+    nothing, since any position would move it.
     """
 
     action: NDArray[np.float32]
     stopped: str | None
     clamped: int
     latent_age_s: float
+    sendable: bool = True
 
 
 class SafetyGate:
@@ -59,7 +62,8 @@ class SafetyGate:
 
     def stop(self, reason: str, latent_age_s: float = float("nan")) -> Command:
         """The command that makes the robot stand still, see `Standstill`."""
-        return self._tell(Command(self._standstill.action(), reason, 0, latent_age_s))
+        known = self._standstill.known
+        return self._tell(Command(self._standstill.action(), reason, 0, latent_age_s, known))
 
     def stale(self, latent_age_s: float) -> str | None:
         """Why a latent of this age may not drive the robot; None where it may."""

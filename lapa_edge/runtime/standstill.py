@@ -31,6 +31,11 @@ class Standstill:
         self._known = np.zeros(len(self._positions), bool)
         self._moving = False
 
+    @property
+    def known(self) -> bool:
+        """Whether every position was measured in this episode: else the action is a guess."""
+        return bool(self._known.all())
+
     def see(self, state: NDArray[np.float32]) -> None:
         """Note a measured state ``f32 [s]``; of one that is not finite, the values that are."""
         measured, at = state[self._measured_by], self._positions

@@ -56,7 +56,7 @@ def check_same(loop, session, latent, state, now_s):
         # Where a value is zero, numpy's clip leaves its sign open.
         (got.action == expected.action).all() and not (expected.action.all())
     )
-    assert got.clamped == expected.clamped
+    assert (got.clamped, got.sendable) == (expected.clamped, expected.sendable)
     np.testing.assert_equal(got.latent_age_s, expected.latent_age_s)
     if expected.stopped is None or not got.stopped.startswith(("action head", "state or last")):
         assert got.stopped == expected.stopped

@@ -32,6 +32,16 @@ def test_before_anything_is_known_it_is_the_specs_stop(gate):
     assert gate.stop("test").action.tolist() == [0.0, -0.25, 0.75, 0.5]
 
 
+def test_nothing_is_sendable_until_every_position_was_measured(gate):
+    assert not gate.stop("test").sendable
+    gate.see(np.array([0.125, 0.0, np.nan], np.float32))
+    assert not gate.stop("test").sendable
+    gate.see(np.array([np.nan, 0.0, 0.5], np.float32))
+    assert gate.stop("test").sendable
+    gate.reset()
+    assert not gate.stop("test").sendable
+
+
 def test_a_position_stops_where_it_is_measured_within_its_limits(gate):
     gate.see(np.array([5.0, 0.0, 0.5], np.float32))
     assert gate.stop("test").action.tolist() == [0.0, 0.5, 0.75, 1.0]

@@ -179,7 +179,13 @@ class PolicyNode(LifecycleNode):
         self._loop.offer_instruction(message.data)
 
     def _publish_command(self, command: Command) -> None:
-        self._command.publish(command_message(command, self._session.spec.action))
+        if command.sendable:
+            self._command.publish(command_message(command, self._session.spec.action))
+        else:
+            self.get_logger().warning(
+                "nothing is sent: the robot has not told where it is",
+                throttle_duration_sec=WARN_EVERY_S,
+            )
 
     def _publish_latent(self, latent: Latent, now_s: float) -> None:
         words = self._session.policy.instruction
