@@ -131,7 +131,7 @@ class _Training:
         self.material, self.video, self.demos = material, material.video, material.demos
         self.preset = config.networks
         self.frame = FrameSpec(height=self.preset.policy.height, width=self.preset.policy.width)
-        self.words = build_words(config.text, self.video, self.demos)
+        self.words = build_words(config.networks.policy.text, self.video, self.demos)
 
     def scratch(self) -> None:
         """Stage 3 alone."""
