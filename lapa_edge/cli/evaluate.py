@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -184,7 +185,7 @@ def _evaluate_closed_loop(flags: EvaluateFlags, policy: Evaluated) -> None:
         task_id = bar.add_task("rollouts", total=flags.episodes * len(tasks))
         answers: list[JobAnswer] = []
         if flags.out:
-            advance = lambda done: bar.advance(task_id, done)  # noqa: E731
+            advance = partial(bar.advance, task_id)
             answers = run_kept_jobs(jobs, flags.processes, advance, policy.worker)
         else:
             for answer in run_jobs(list(jobs.values()), flags.processes, policy.worker):
