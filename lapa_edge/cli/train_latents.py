@@ -36,6 +36,8 @@ class Latents(StageFlags):
     """Which camera of the demos; the first, unless given."""
     demos_fps: float | None = None
     """Camera rate of the demos in Hz, where their dataset does not tell it."""
+    action_weight: float = 25.0
+    """With --demos: weight of the joint action head's loss beside that of the pixels."""
     gap_s: tuple[float, ...] = (0.2, 0.3, 0.4)
     """Times between the two frames of a pair, seconds; the middle one is used for labels."""
     gap_frames: tuple[int, ...] = ()
@@ -150,6 +152,7 @@ def _config(flags: Latents, gap_s: tuple[float, ...]) -> LatentsConfig:
         shift=flags.shift,
         light=flags.light,
         alike=flags.alike,
+        action_weight=flags.action_weight,
         motion_weight=flags.motion_weight,
         scales=flags.scales,
         features=flags.features,
