@@ -50,6 +50,7 @@ class FakeRobot:
         self.namespace, self._output = namespace, output
         self.commands, self.dry_commands, self.latents, self.diagnostics = [], [], [], []
         self.liveliness = []  # (monotonic seconds, publishers of commands alive)
+        self.node_runs = lambda: True
         self._feeds, self._clients = {}, {}
 
     def __enter__(self):
@@ -175,8 +176,13 @@ class FakeRobot:
     def wait_for_command(self, moving, count=1):
         """The next so many commands that move, or that do not; the first of them."""
         start = len(self.commands)
-        like = lambda: [heard for heard in self.commands[start:] if heard.moves == moving]
-        return self.wait_until(lambda: like()[count - 1 :] and like())[0]
+
+        def such():
+            assert self.node_runs(), "the node has ended"
+            found = [heard for heard in self.commands[start:] if heard.moves == moving]
+            return found if len(found) >= count else None
+
+        return self.wait_until(such)[0]
 
     def listen(self, seconds):
         """The commands that arrive in this time."""

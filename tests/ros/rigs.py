@@ -49,4 +49,5 @@ class Rigs:
             **({"program": program} if program else {}),
         )  # fmt: skip
         self._stack.callback(node.kill)
+        robot.node_runs = node.running
         return Rig(robot, node)

@@ -22,9 +22,9 @@ def write_twist_bundle(root, **lengths):
 
 
 def write_position_bundle(root, **lengths):
-    """Targets of three joints, four to a chunk."""
+    """Targets of three joints, 16 to a chunk: longer than a look takes."""
     kinds = {"kinds": ("absolute",) * 3, "hold": (0, 1, 2)}
-    return _write(root, JOINTS, ("rad",) * 3, kinds, {"chunk": 4, **lengths})
+    return _write(root, JOINTS, ("rad",) * 3, kinds, {"chunk": 16, **lengths})
 
 
 def _write(root, names, units, fields, lengths):
