@@ -20,6 +20,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 PARAMETERS = {
     "model_path": (str, "", "Directory of the bundle that lapa-export wrote."),
     "instruction": (str, "", "What the robot is to do, in words."),
+    "image_transport": (str, "", "raw or compressed."),
     "autostart": (bool, "true", "Configure and activate the node as soon as it runs."),
     "start_enabled": (bool, "", "Let it move without a call of ~/enable."),
     "dry_run": (bool, "", "Publish on ~/command instead of command."),

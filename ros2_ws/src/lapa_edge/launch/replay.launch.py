@@ -28,11 +28,15 @@ REPLAY = {
 NODE = {
     "model_path": "Directory of the bundle that lapa-export wrote.",
     "instruction": "What the robot is to do, in words.",
+    "image_transport": "raw or compressed, as in the bag.",
     "params_file": "Parameters of the node; a path, or a file of the package's config folder.",
     "namespace": "ROS namespace of the node and its topics.",
     "log_level": "debug, info, warn, error or fatal.",
     "python": "Interpreter that has lapa-edge installed; empty: python3 from PATH.",
 }
+# The player is the camera here, whose process needs room for its images.
+PROFILE = Path(__file__).parents[1] / "config" / "fastdds_images.xml"
+PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 DEFAULTS = {"params_file": "policy.yaml", "log_level": "info"}
 
 
@@ -79,6 +83,7 @@ def make_replay(context) -> list[Node]:
             prefix=shlex.quote(said("python")) if said("python") else None,
             output="screen",
             arguments=[said("bag"), *flags],
+            additional_env=dict.fromkeys(PROFILE_VARIABLES, str(PROFILE)),
             on_exit=end_launch,
         )
     ]
