@@ -36,13 +36,15 @@ class Launched:
         self, file: Path, log: Path, environment: dict[str, str], **values: object
     ) -> None:
         self._log = log
-        self._process = subprocess.Popen(
-            launch_command(file) + [f"{name}:={value}" for name, value in values.items()],
-            env=environment,
-            stdout=log.open("w"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        words = [f"{name}:={value}" for name, value in values.items()]
+        with log.open("w") as out:
+            self._process = subprocess.Popen(
+                [*launch_command(file), *words],
+                env=environment,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     @property
     def output(self) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("rclpy", reason="NOT CHECKED: rclpy is not installed")
-from launched import Launched, Neighbour  # noqa: E402
+from launched import Launched, Neighbour
 
 # A parser that rclpy brings along imports sre_parse.
 pytestmark = pytest.mark.filterwarnings("ignore:module 'sre_:DeprecationWarning")
