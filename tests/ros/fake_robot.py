@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from dataclasses import dataclass
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -37,6 +38,15 @@ TRANSITIONS = {
 JOINTS = ("joint_0", "joint_1", "joint_2")
 IMAGE_HZ, STATE_HZ = 30.0, 50.0
 PATIENCE_S = 20.0  # of a slow shared machine; nothing that is claimed takes as long
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """level: 0 fine, 1 a warning, 2 an error; values: by name, as text."""
+
+    level: int
+    message: str
+    values: dict[str, str]
 
 
 class FakeRobot:
@@ -98,9 +108,10 @@ class FakeRobot:
         self.latents.append(json.loads(message.data))
 
     def _note_diagnostics(self, message):
-        ours = [s for s in message.status if s.name.startswith(f"{self.namespace}/")]
-        if ours:
-            self.diagnostics.append(ours)
+        place = self.namespace.lstrip("/")
+        for status in message.status:
+            if status.name.startswith(f"{place}/"):
+                self.diagnostics.append(status)
 
     def watch_liveliness(self, qos):
         """Note from now on how many publishers of commands are alive, and since when."""
@@ -112,6 +123,14 @@ class FakeRobot:
             TYPES[self._output], "command", lambda _: None, qos,
             event_callbacks=SubscriptionEventCallbacks(liveliness=note),
         )  # fmt: skip
+
+    def note_frames(self, qos):
+        """The number of every frame that arrives from now on, see ``camera.py``."""
+        numbers = []
+        self._node.create_subscription(
+            Image, "image", lambda image: numbers.append(int(image.header.frame_id)), qos
+        )
+        return numbers
 
     # Speaking
 
@@ -183,6 +202,21 @@ class FakeRobot:
             return found if len(found) >= count else None
 
         return self.wait_until(such)[0]
+
+    def wait_for_diagnosis(self, like):
+        """The next status about the node of which `like(diagnosis)` holds."""
+        start = len(self.diagnostics)
+
+        def such():
+            for status in self.diagnostics[start:]:
+                told = Diagnosis(
+                    ord(status.level), status.message, {v.key: v.value for v in status.values}
+                )
+                if like(told):
+                    return told
+            return None
+
+        return self.wait_until(such)
 
     def listen(self, seconds):
         """The commands that arrive in this time."""

@@ -97,10 +97,9 @@ def test_an_image_stamped_in_the_future_or_long_ago_stops_the_robot(robot, log, 
     robot.wait_for_command(moving=True)
 
 
-def test_a_joint_that_is_missing_stops_the_robot_and_is_named(robot, log):
+def test_a_joint_that_is_missing_stops_the_robot(robot):
     robot.feed_state((0.1, 0.3), ("joint_0", "joint_2"))
     robot.wait_for_command(moving=False, count=20)
-    robot.wait_until(lambda: "joint_1" in log())
     robot.feed_state()
     robot.wait_for_command(moving=True)
 

@@ -83,10 +83,10 @@ def test_autostart_with_a_bad_bundle_exits_with_status_1(rigs, tmp_path):
         assert "Traceback" not in rig.node.log
 
 
-def test_a_forbidden_transition_does_not_end_the_node(rigs, bundle):
+def test_a_forbidden_transition_is_answered_and_changes_nothing(rigs, bundle):
     rig = rigs.start(model_path=bundle.root, instruction="push left")
     assert rig.robot.node_state() == "unconfigured"
-    rig.robot.ask_in_vain("activate")
+    assert not rig.robot.change_state("activate")
     assert rig.robot.node_state() == "unconfigured"
     assert rig.robot.change_state("configure")
     assert rig.node.interrupt()[0] == 0

@@ -93,9 +93,7 @@ def test_a_trajectory_is_the_whole_chunk_in_the_controllers_order(outputs, posit
 
 def test_a_trajectory_of_a_robot_that_stops_is_where_it_was_measured(outputs):
     robot = outputs["joint_trajectory"].robot
-    robot.drive_again()
-    robot.feed_state((0.1, 0.2, 0.3))
-    robot.listen(0.2)
+    outputs["joint_trajectory"].drive()
     robot.send_estop(True)
     robot.listen(0.3)
     last = robot.commands[-1].message
