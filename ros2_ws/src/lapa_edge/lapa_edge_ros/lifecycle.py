@@ -72,6 +72,7 @@ class PolicyNode(LifecycleNode):
         declare_parameters(self)
         self.add_on_set_parameters_callback(self._on_parameters)
         self._latches = Latches()
+        self.hung = False  # a thread was left behind that would not let the process end
         self._drive: Drive | None = None
         self._outputs: list[tuple[Output, object]] = []
         self._inputs: list[object] = []
@@ -84,12 +85,12 @@ class PolicyNode(LifecycleNode):
         self.create_timer(DIAGNOSTICS_PERIOD_S, self._tell, clock=steady)
         self._answer_forbidden_transitions()
 
-    @property
-    def hung(self) -> bool:
-        """Whether a thread was left behind that would not let the process end."""
-        return self._drive is not None and self._drive.hung
-
     # Lifecycle
+
+    def end(self) -> None:
+        """Shut down, where nobody has asked for it before."""
+        if self._state_machine.current_state[1] != "finalized":
+            self.trigger_shutdown()
 
     @told
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -170,6 +171,7 @@ class PolicyNode(LifecycleNode):
         """
         if self._drive is None or not self._drive.halt(why):
             return
+        self.hung |= self._drive.hung
         for _, publisher in self._outputs:
             publisher.wait_for_all_acked(Duration(seconds=0.5))
 
@@ -227,8 +229,7 @@ class PolicyNode(LifecycleNode):
         if self._latent is not None:
             self.destroy_lifecycle_publisher(self._latent)
         self._inputs, self._outputs, self._latent = [], [], None
-        if self._drive is not None and not self._drive.hung:
-            self._drive = None
+        self._drive = None
 
     def _on_image(self, message: Image) -> None:
         received_s = time.monotonic()

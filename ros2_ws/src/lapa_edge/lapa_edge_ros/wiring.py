@@ -130,7 +130,7 @@ def _read_meaning(settings: Settings, spec: PolicySpec) -> tuple[ActionMeaning, 
     except ConfigError as error:
         limited = any(getattr(settings, name) for name in _LIMITS)
         if settings.output_type != "joint_command" or limited:
-            raise
+            raise ConfigError("action_meaning", str(error)) from error
         # Passed on as they are, they mean what the bundle and the controller agree on.
         kinds = spec.action.kinds or ("delta",) * len(spec.action.names)
         unknown = {
