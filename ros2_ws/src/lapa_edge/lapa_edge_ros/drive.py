@@ -29,8 +29,8 @@ from lapa_edge_ros.diagnostics import Report
 from lapa_edge_ros.inference import Inference, Log
 from lapa_edge_ros.joints import StateBoard
 from lapa_edge_ros.mailbox import Frame
-from lapa_edge_ros.parameters import Settings
 from lapa_edge_ros.publisher import Publisher
+from lapa_edge_ros.settings import Settings
 from lapa_edge_ros.sources import ActionSource, build_source
 from lapa_edge_ros.wiring import Wiring, read_ages, read_limits
 
