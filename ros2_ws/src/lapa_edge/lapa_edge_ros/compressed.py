@@ -83,9 +83,9 @@ def decode_image(message: CompressedMessage) -> NDArray[np.uint8]:
 def _check_png(data: bytes) -> None:
     at, kind = len(_PNG_START), b""
     while kind != b"IEND":
-        if at + 12 > len(data):
+        length, kind = struct.unpack(">I4s", data[at : at + 8].ljust(8, b"\0"))
+        if at + 12 + length > len(data):
             raise RuntimeInputError("image", f"PNG of {len(data)} bytes is cut off before its end")
-        length, kind = struct.unpack_from(">I4s", data, at)
         body = data[at + 4 : at + 8 + length]
         if data[at + 8 + length : at + 12 + length] != struct.pack(">I", zlib.crc32(body)):
             raise RuntimeInputError("image", f"PNG: the checksum of {kind!r} is wrong")
