@@ -61,7 +61,9 @@ def test_rate_and_jitter_are_those_of_the_commands_begun():
 
 
 def test_times_are_told_in_milliseconds_and_what_is_unknown_as_a_dash():
-    told = values(Report(**MOVING, image_age_s=0.0123, looks_s=[0.06] * 10, latent_age_s=float("nan")))
+    told = values(
+        Report(**MOVING, image_age_s=0.0123, looks_s=[0.06] * 10, latent_age_s=float("nan"))
+    )
     assert told["image age (ms)"] == "12.3"
     assert told["policy p50 (ms)"] == told["policy p99 (ms)"] == "60.0"
     assert told["latent age (ms)"] == told["control rate (Hz)"] == "-"
