@@ -42,8 +42,8 @@ class Motion:
 class Clamps:
     """The limits of one robot at one rate; immutable.
 
-    Its callers give the last velocity ``[a]``, the last action ``f32 [a]`` (an absolute one moves
-    from there), and the measured state ``f32 [s]``, None without one.
+    Its callers give the last velocity ``before`` and the last action, from where absolute ones
+    move, and what `places` answers; each ``[a]``.
     """
 
     def __init__(
@@ -54,37 +54,58 @@ class Clamps:
         limits: MotionLimits,
         period_s: float,
     ) -> None:
-        self._bundle, self._meaning, self._period_s = bundle, meaning, period_s
+        self._meaning, self._period_s = meaning, period_s
+        self._low, self._high = bundle.low.tolist(), bundle.high.tolist()
         self._acceleration = limits.max_acceleration
         self.groups: tuple[Group, ...] = build_groups(spec, meaning, limits, period_s)
         self.ranges: tuple[Range, ...] = build_ranges(spec, bundle, meaning, limits)
-        self._moving = sorted(i for group in self.groups for i in group.dims)
+        # dim, metres or radians in one, whether absolute
+        self._moving = [
+            (i, meaning.scale[i], meaning.absolute[i])
+            for i in sorted(i for group in self.groups for i in group.dims)
+        ]
+        others = [i for i, what in enumerate(meaning.moves) if what == "other"]
+        self._stops = [(i, float(bundle.stop[i])) for i in others if not meaning.absolute[i]]
+
+    def places(self, last: Sequence[float], state: NDArray[np.float32] | None) -> list[float]:
+        """Where each of `ranges` is now, m or rad.
+
+        An absolute action is where it was commanded, any other where the state ``f32 [s]`` says.
+        """
+        meaning = self._meaning
+        return [
+            last[i] * meaning.scale[i]
+            if meaning.absolute[i] or state is None
+            else float(state[meaning.measured_by[i]]) * meaning.position_scale[i]
+            for i in (r.dim for r in self.ranges)
+        ]
 
     def move(
         self,
-        action: NDArray[np.float32],
+        action: Sequence[float],
         before: Sequence[float],
-        last: NDArray[np.float32],
-        state: NDArray[np.float32] | None,
+        last: Sequence[float],
+        places: Sequence[float],
     ) -> Motion:
-        """A policy's finite action ``[a]``, no faster and no further than allowed."""
-        bounded = self._bundle.clamp(action)
-        clamps = set() if (bounded == action).all() else {Clamp.ACTION_RANGE}
-        wanted = self._wanted(bounded.tolist(), origin := self._positions(last))
-        velocity = list(wanted)
+        """A policy's finite action, no faster and no further than allowed."""
+        bounded = self._bound(action)
+        clamps = set() if bounded == action else {Clamp.ACTION_RANGE}
+        wanted = self._velocity(bounded, last)
+        velocity = wanted.copy()
         self._approach(velocity)
         self._slow_down(velocity, clamps)
         self._accelerate(velocity, before, clamps)
         self._slow_down(velocity, clamps)  # the limits may be lower than at the last tick
-        self._keep_within(velocity, self.places(last, state), clamps)
-        moved = self._act(bounded, velocity, origin, wanted)
-        return self._motion(moved, origin, clamps, int((moved != action).sum()))
+        self._keep_within(velocity, places, clamps)
+        moved = self._act(bounded, velocity, last, wanted)
+        clamped = sum(x != y for x, y in zip(moved, action, strict=True))
+        return self._motion(moved, last, clamps, clamped)
 
     def brake(
         self,
         before: Sequence[float],
-        last: NDArray[np.float32],
-        state: NDArray[np.float32] | None,
+        last: Sequence[float],
+        places: Sequence[float],
         *,
         at_once: bool,
     ) -> Motion:
@@ -100,36 +121,21 @@ class Clamps:
                     for i in group.dims:
                         velocity[i] = before[i] * (1 - group.max_change / speed)
         clamps: set[Clamp] = set()
-        self._keep_within(velocity, self.places(last, state), clamps)
-        kept = last.copy()
-        for i, (what, absolute) in enumerate(
-            zip(self._meaning.moves, self._meaning.absolute, strict=True)
-        ):
-            if what == "other" and not absolute:
-                kept[i] = self._bundle.stop[i]
-        origin = self._positions(last)
-        return self._motion(self._act(kept, velocity, origin), origin, clamps, 0)
+        self._keep_within(velocity, places, clamps)
+        kept = list(last)
+        for i, stop in self._stops:
+            kept[i] = stop
+        return self._motion(self._act(kept, velocity, last), last, clamps, 0)
 
-    def places(self, last: NDArray[np.float32], state: NDArray[np.float32] | None) -> list[float]:
-        """Where each of `ranges` is now: an absolute action as commanded, any other as measured."""
-        meaning = self._meaning
-        return [
-            float(last[i]) * meaning.scale[i]
-            if meaning.absolute[i] or state is None
-            else float(state[meaning.measured_by[i]]) * meaning.position_scale[i]
-            for i in (r.dim for r in self.ranges)
-        ]
+    def _bound(self, action: Sequence[float]) -> list[float]:
+        ends = zip(action, self._low, self._high, strict=True)
+        return [low if x < low else high if x > high else x for x, low, high in ends]
 
-    def _positions(self, action: NDArray[np.float32]) -> list[float]:
-        """``[a]`` in m and rad; of use where the action is absolute."""
-        return [x * s for x, s in zip(action.tolist(), self._meaning.scale, strict=True)]
-
-    def _wanted(self, action: Sequence[float], origin: Sequence[float]) -> list[float]:
+    def _velocity(self, action: Sequence[float], last: Sequence[float]) -> list[float]:
         velocity = [0.0] * len(action)
-        for i in self._moving:
-            there = action[i] * self._meaning.scale[i]
-            absolute = self._meaning.absolute[i]
-            velocity[i] = (there - origin[i]) / self._period_s if absolute else there
+        for i, scale, absolute in self._moving:
+            there = action[i] * scale
+            velocity[i] = (there - last[i] * scale) / self._period_s if absolute else there
         return velocity
 
     def _approach(self, velocity: list[float]) -> None:
@@ -195,28 +201,25 @@ class Clamps:
 
     def _act(
         self,
-        action: NDArray[np.float32],
+        action: Sequence[float],
         velocity: Sequence[float],
-        origin: Sequence[float],
+        last: Sequence[float],
         wanted: Sequence[float] | None = None,
-    ) -> NDArray[np.float32]:
-        """The action of a velocity ``[a]``; one that is as it was wanted stays as it came."""
-        moved = action.copy()
-        for i in self._moving:
+    ) -> list[float]:
+        """The action of a velocity; where that is as it was wanted, the action as it came."""
+        moved = list(action)
+        for i, scale, absolute in self._moving:
             if wanted is None or velocity[i] != wanted[i]:
-                absolute = self._meaning.absolute[i]
-                there = origin[i] + velocity[i] * self._period_s if absolute else velocity[i]
-                moved[i] = there / self._meaning.scale[i]
-        return self._bundle.clamp(moved)
+                there = last[i] * scale + velocity[i] * self._period_s if absolute else velocity[i]
+                moved[i] = there / scale
+        return self._bound(moved)
 
     def _motion(
-        self,
-        action: NDArray[np.float32],
-        origin: Sequence[float],
-        clamps: set[Clamp],
-        clamped: int,
+        self, action: Sequence[float], last: Sequence[float], clamps: set[Clamp], clamped: int
     ) -> Motion:
-        return Motion(action, self._wanted(action.tolist(), origin), frozenset(clamps), clamped)
+        rounded = np.array(action, np.float32)
+        velocity = self._velocity(rounded.tolist(), last)
+        return Motion(rounded, velocity, frozenset(clamps), clamped)
 
 
 def _norm(values: Sequence[float], dims: Iterable[int]) -> float:

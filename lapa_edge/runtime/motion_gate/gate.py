@@ -96,6 +96,7 @@ class MotionGate:
         self.latches, self.counts = Latches(enabled), GateCounts()
         self._spec, self._meaning = spec, meaning
         self._a, self._s = len(spec.action.names), len(spec.state.names)
+        self._has_positions = bool(spec.action.holds)
         self._period_s = 1 / rate_hz
         self._bundle = ActionLimits(spec.action)
         self._standstill = Standstill(spec.action, self._bundle)
@@ -117,7 +118,7 @@ class MotionGate:
     def reset(self) -> None:
         """Forget the episode: what was sent and measured. Latches and counts stay."""
         self._standstill.forget()
-        self._last: NDArray[np.float32] | None = None  # what the robot was sent
+        self._last: list[float] | None = None  # what the robot was sent
         self._velocity = [0.0] * self._a
 
     def decide(self, command: Command, facts: Facts) -> GatedCommand:
@@ -149,7 +150,7 @@ class MotionGate:
         return gated
 
     def _see(self, state: NDArray[np.float32] | None) -> None:
-        if state is not None and self._fits(state):
+        if self._has_positions and state is not None and self._fits(state):
             self._standstill.see(state)
 
     def _fits(self, state: NDArray[np.float32] | None) -> bool:
@@ -157,9 +158,9 @@ class MotionGate:
 
     def _move(self, rules: _Rules, command: Command, facts: Facts) -> GatedCommand:
         clamps, before = rules.clamps, self._velocity
-        last = self._standstill.action() if self._last is None else self._last
-        motion = clamps.move(command.action, before, last, facts.state)
+        last = self._standstill.action().tolist() if self._last is None else self._last
         places = clamps.places(last, facts.state)
+        motion = clamps.move(command.action.tolist(), before, last, places)
         self._check(motion, rules, braking=False, places=places)
         if broken := not_fresh(facts, rules.ages, has_state=self._s > 0):
             raise _BrokenRuleError(broken)
@@ -175,8 +176,9 @@ class MotionGate:
         clamps, last = rules.clamps, self._last
         assert last is not None  # `_may_brake`
         at_once = rules.stale_action == "hold"
-        motion = clamps.brake(self._velocity, last, facts.state, at_once=at_once)
-        self._check(motion, rules, braking=True, places=clamps.places(last, facts.state))
+        places = clamps.places(last, facts.state)
+        motion = clamps.brake(self._velocity, last, places, at_once=at_once)
+        self._check(motion, rules, braking=True, places=places)
         return self._tell(motion, stop, command.latent_age_s, moving=True)
 
     def _check(self, motion: Motion, rules: _Rules, *, braking: bool, places: list[float]) -> None:
@@ -202,7 +204,7 @@ class MotionGate:
         """moving: whether to stand still later means where it is measured then."""
         known = self._standstill.known
         self._velocity = motion.velocity
-        self._last = motion.action if known else None
+        self._last = motion.action.tolist() if known else None
         self._standstill.note_sent(motion.action, moving=moving)
         return GatedCommand(
             action=motion.action.copy(),  # the receiver may change its own

@@ -26,8 +26,8 @@ def broken_bounds(action: NDArray[np.float32], bundle: ActionLimits) -> str | No
     """What is wrong with numbers that are about to leave, moving or not."""
     if action.dtype != np.float32 or action.shape != bundle.low.shape:
         return f"the command is {action.dtype} {list(action.shape)}"
-    # A NaN fails both comparisons, an infinity one.
-    if not ((action >= bundle.low) & (action <= bundle.high)).all():
+    ends = zip(action.tolist(), bundle.low.tolist(), bundle.high.tolist(), strict=True)
+    if not all(low <= x <= high for x, low, high in ends):  # NaN is not
         return "the command is not within the bundle's low and high"
     return None
 

@@ -135,13 +135,11 @@ class Inference:
         if words is None or words == self._policy.instruction:
             return
         try:
-            unknown = self._policy.set_instruction(words)
+            self._policy.set_instruction(words)  # logs what of it training never met
         except LapaError as error:
             self._log.warning(f"{error}; still following {self._policy.instruction!r}")
             return
         self._log.info(f"instruction: {words!r}")
-        if unknown:
-            self._log.warning(f"instruction: training never met {', '.join(unknown)}")
 
     def _run(self) -> None:
         next_s = time.monotonic()
