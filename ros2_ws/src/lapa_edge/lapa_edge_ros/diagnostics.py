@@ -59,6 +59,7 @@ class Report:
     ticks_s: Sequence[float] = ()
     ticks_missed: int = 0
     unsent: int = 0
+    late_joints: Sequence[str] = ()
     latent_age_s: float | None = None
     observation_ages_s: Sequence[float] = ()
     stops: Mapping[str, int] = field(default_factory=dict)
@@ -113,6 +114,7 @@ def values(report: Report) -> dict[str, str]:
         "control rate expected (Hz)": _number(report.control_hz),
         "control jitter p50 (ms)": _ms(jitter_p50),
         "control jitter p99 (ms)": _ms(jitter_p99),
+        "joints late": ", ".join(report.late_joints) or "-",
         "control ticks missed": str(report.ticks_missed),
         "commands not sent": str(report.unsent),
         "latent age (ms)": _ms(report.latent_age_s),

@@ -191,6 +191,7 @@ class Drive:
             ticks_s=tuple(publisher.began_s),
             ticks_missed=publisher.missed,
             unsent=publisher.unsent,
+            late_joints=tuple(self._board.late(now_s, settings.state_timeout)),
             latent_age_s=last and last.latent_age_s,
             observation_ages_s=tuple(publisher.observation_ages_s),
             stops=counted.stops,
