@@ -12,6 +12,7 @@ class StopReason(Enum):
     ESTOP = "estop"
     STOPPED = "stopped"
     NOT_ENABLED = "not_enabled"
+    CLOCK = "clock"  # an age below zero, or one that is no number
     NO_IMAGE = "no_image"
     IMAGE_AGE = "image_age"
     STAMP_FUTURE = "stamp_future"
@@ -34,11 +35,11 @@ STALE = frozenset(
         StopReason.IMAGE_AGE,
         StopReason.STAMP_AGE,
         StopReason.LATENT_AGE,
-        StopReason.STATE_AGE,
         StopReason.CHUNK_EXHAUSTED,
     }
 )
-"""What ``stale_action`` is about: an input that is late. Everything else stops at once."""
+"""What ``stale_action`` is about: the policy sees or thinks late. Everything else stops at once,
+an old state too: whoever does not know where the robot is cannot brake within its workspace."""
 
 
 class Clamp(Enum):
