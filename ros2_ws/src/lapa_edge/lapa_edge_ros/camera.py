@@ -57,10 +57,6 @@ class Camera:
         ahead = [stamp for stamp in stamps if stamp > ros_now_s]
         return max(ahead, default=None) if ahead else min(stamps, default=None)
 
-    def observation_age_s(self, ros_now_s: float) -> float | None:
-        """Age by stamp of the image that the newest latent comes from."""
-        return None if self._seen_stamp_s is None else ros_now_s - self._seen_stamp_s
-
     def rate_hz(self, now_s: float) -> float:
         """Images per second over the last `WINDOW_S`."""
         return sum(now_s - arrived <= WINDOW_S for arrived in tuple(self._arrivals)) / WINDOW_S

@@ -11,16 +11,19 @@ import struct
 import zlib
 from typing import Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lapa_edge.errors import RuntimeInputError
+from lapa_edge.errors import MissingDependencyError, RuntimeInputError
+
+try:
+    import cv2
+except ImportError:  # raw images need none
+    cv2 = None
 
 _JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_GREY, _PNG_RGB = 0, 2
-_RGB8 = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION  # a robot's camera does not turn
 
 
 class CompressedMessage(Protocol):
@@ -28,6 +31,16 @@ class CompressedMessage(Protocol):
 
     format: str
     data: object  # a buffer of bytes
+
+
+def check_opencv() -> None:
+    """Raise `MissingDependencyError` where compressed images cannot be read."""
+    if cv2 is None:
+        raise MissingDependencyError(
+            "image_transport",
+            '"compressed" needs OpenCV, which is not installed',
+            "pip install opencv-python-headless, or choose raw",
+        )
 
 
 def check_compressed(message: CompressedMessage) -> None:
@@ -58,7 +71,8 @@ def decode_image(message: CompressedMessage) -> NDArray[np.uint8]:
     check_compressed(message)
     flat = np.frombuffer(message.data, np.uint8)  # type: ignore[call-overload]
     try:
-        picture = cv2.imdecode(flat, _RGB8)
+        # Its own pixels: a camera's note of how it is held turns nothing.
+        picture = cv2.imdecode(flat, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
         raise RuntimeInputError("image", f"OpenCV cannot decode it: {error.err}") from error
     if picture is None:

@@ -37,7 +37,8 @@ ASKED_FOR = frozenset(
 class Report:
     """The last second, and counts since activation; times in seconds, None where unknown.
 
-    looks_s: how long the last looks took; ticks_s: when the last commands began.
+    looks_s: how long the last looks took; ticks_s: when the last commands began;
+    observation_ages_s: how old the image was behind each command that moved.
     """
 
     state: str
@@ -59,7 +60,7 @@ class Report:
     ticks_missed: int = 0
     unsent: int = 0
     latent_age_s: float | None = None
-    observation_age_s: float | None = None
+    observation_ages_s: Sequence[float] = ()
     stops: Mapping[str, int] = field(default_factory=dict)
     clamps: Mapping[str, int] = field(default_factory=dict)
 
@@ -88,6 +89,7 @@ def assess(report: Report) -> tuple[Level, str]:
 def values(report: Report) -> dict[str, str]:
     """Names and numbers with their units, in a fixed order; "-" where there is none."""
     look_p50, look_p99 = _percentiles(report.looks_s, (50, 99))
+    seen_p50, seen_p99 = _percentiles(report.observation_ages_s, (50, 99))
     intervals = np.diff(np.array(report.ticks_s, np.float64))
     jitter = abs(intervals - 1 / report.control_hz) if report.control_hz else intervals
     jitter_p50, jitter_p99 = _percentiles(jitter, (50, 99))
@@ -114,7 +116,8 @@ def values(report: Report) -> dict[str, str]:
         "control ticks missed": str(report.ticks_missed),
         "commands not sent": str(report.unsent),
         "latent age (ms)": _ms(report.latent_age_s),
-        "observation to command (ms)": _ms(report.observation_age_s),
+        "observation to command p50 (ms)": _ms(seen_p50),
+        "observation to command p99 (ms)": _ms(seen_p99),
         **{f"stops: {name}": str(count) for name, count in report.stops.items()},
         **{f"clamps: {name}": str(count) for name, count in report.clamps.items()},
     }

@@ -21,7 +21,6 @@ from lapa_edge.runtime.loop_options import LoopOptions
 from lapa_edge.runtime.motion_gate.facts import Facts
 from lapa_edge.runtime.motion_gate.gate import GatedCommand, MotionGate
 from lapa_edge.runtime.motion_gate.latches import Latches
-from lapa_edge.runtime.motion_gate.reasons import StopReason
 from lapa_edge.runtime.policy import Latent, Policy
 from lapa_edge.runtime.safety import Command
 from lapa_edge_ros.camera import Camera
@@ -30,13 +29,12 @@ from lapa_edge_ros.diagnostics import Report
 from lapa_edge_ros.inference import Inference, Log
 from lapa_edge_ros.joints import StateBoard
 from lapa_edge_ros.mailbox import Frame
-from lapa_edge_ros.parameters import Settings
 from lapa_edge_ros.publisher import Publisher
+from lapa_edge_ros.settings import Settings
 from lapa_edge_ros.sources import ActionSource, build_source
 from lapa_edge_ros.wiring import Wiring, read_ages, read_limits
 
 LAST_STOPS = 3
-_NOT_MOVING = frozenset({StopReason.ESTOP, StopReason.STOPPED, StopReason.NOT_ENABLED})
 
 
 class Drive:
@@ -105,10 +103,10 @@ class Drive:
         self._inference.start()
 
     def forget(self) -> None:
-        """Begin a new episode without leaving the old one's threads idle for long."""
+        """Begin a new episode; the policy's thread goes on."""
         assert self._inference is not None, "nothing to forget without an episode"
+        self._inference.forget()  # first, or a look under way hands its latent to the new episode
         self._end_commanding()
-        self._inference.forget()
         self._camera.forget()
         self._board.forget()
         self._start_commanding()
@@ -156,10 +154,9 @@ class Drive:
         """Measured positions; raises what `StateBoard.update` raises."""
         self._board.update(names, positions, received_s)
         known = self._board.read(received_s)
-        last = self._publisher and self._publisher.last
         # A robot that is kept from moving is not shown to the source, which then stands still too:
         # the head must not be told of actions that nobody carried out.
-        if known is not None and not (last and last.reason in _NOT_MOVING and self._is_forbidden()):
+        if known is not None and not self._is_forbidden():
             self.source.set_state(*known)
 
     def instruct(self, words: str) -> None:
@@ -195,7 +192,7 @@ class Drive:
             ticks_missed=publisher.missed,
             unsent=publisher.unsent,
             latent_age_s=last and last.latent_age_s,
-            observation_age_s=self._camera.observation_age_s(self._ros_now_s()),
+            observation_ages_s=tuple(publisher.observation_ages_s),
             stops=counted.stops,
             clamps=counted.clamps,
         )

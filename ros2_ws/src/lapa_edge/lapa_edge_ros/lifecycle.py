@@ -28,17 +28,18 @@ from lapa_edge.runtime.motion_gate.facts import Facts
 from lapa_edge.runtime.motion_gate.gate import GatedCommand
 from lapa_edge.runtime.motion_gate.latches import Latches
 from lapa_edge.runtime.policy import Latent
-from lapa_edge_ros.compressed import check_compressed, decode_image
+from lapa_edge_ros.compressed import check_compressed, check_opencv, decode_image
 from lapa_edge_ros.diagnostics import Report, assess, values
 from lapa_edge_ros.drive import Drive
 from lapa_edge_ros.image import image_view
 from lapa_edge_ros.mailbox import Frame
 from lapa_edge_ros.outputs import GripperOutput, Output, build_output
-from lapa_edge_ros.parameters import Settings, declare_parameters, read_settings
+from lapa_edge_ros.parameters import declare_parameters, read_settings
 from lapa_edge_ros.services import Services
+from lapa_edge_ros.settings import Settings, check_settings
 from lapa_edge_ros.table import ROWS
 from lapa_edge_ros.topics import EVERY, NEWEST, SEVERAL, SURE, command_qos
-from lapa_edge_ros.wiring import check_choices, read_wiring
+from lapa_edge_ros.wiring import read_wiring
 
 WARN_EVERY_S = 2.0
 DIAGNOSTICS_PERIOD_S = 1.0
@@ -72,6 +73,7 @@ class PolicyNode(LifecycleNode):
         declare_parameters(self)
         self.add_on_set_parameters_callback(self._on_parameters)
         self._latches = Latches()
+        self.hung = False  # a thread was left behind that would not let the process end
         self._drive: Drive | None = None
         self._outputs: list[tuple[Output, object]] = []
         self._inputs: list[object] = []
@@ -84,18 +86,18 @@ class PolicyNode(LifecycleNode):
         self.create_timer(DIAGNOSTICS_PERIOD_S, self._tell, clock=steady)
         self._answer_forbidden_transitions()
 
-    @property
-    def hung(self) -> bool:
-        """Whether a thread was left behind that would not let the process end."""
-        return self._drive is not None and self._drive.hung
-
     # Lifecycle
+
+    def end(self) -> None:
+        """Shut down, where nobody has asked for it before."""
+        if self._state_machine.current_state[1] != "finalized":
+            self.trigger_shutdown()
 
     @told
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load, verify and warm up; fails with one line where something does not fit."""
         settings = read_settings(self)
-        check_choices(settings)
+        check_settings(settings)
         if not settings.model_path:
             raise ConfigError("model_path", "expected a bundle's directory, got nothing")
         bundle = load_bundle(Path(settings.model_path))
@@ -170,6 +172,7 @@ class PolicyNode(LifecycleNode):
         """
         if self._drive is None or not self._drive.halt(why):
             return
+        self.hung |= self._drive.hung
         for _, publisher in self._outputs:
             publisher.wait_for_all_acked(Duration(seconds=0.5))
 
@@ -206,6 +209,8 @@ class PolicyNode(LifecycleNode):
             self._offer(gripper, f"{place}gripper_command", wiring.control_hz)
         self._latent = self.create_lifecycle_publisher(String, "~/latent", EVERY)
         raw = settings.image_transport == "raw"
+        if not raw:
+            check_opencv()
         self._inputs = [
             self.create_subscription(Image, "image", self._on_image, NEWEST)
             if raw
@@ -227,8 +232,7 @@ class PolicyNode(LifecycleNode):
         if self._latent is not None:
             self.destroy_lifecycle_publisher(self._latent)
         self._inputs, self._outputs, self._latent = [], [], None
-        if self._drive is not None and not self._drive.hung:
-            self._drive = None
+        self._drive = None
 
     def _on_image(self, message: Image) -> None:
         received_s = time.monotonic()
@@ -325,7 +329,7 @@ class PolicyNode(LifecycleNode):
         return SetParametersResult(successful=True)
 
     def _apply(self, settings: Settings, changed: set[str]) -> None:
-        check_choices(settings)
+        check_settings(settings)
         if self._drive is None:
             return
         if late := sorted(name for name in changed if ROWS[name].change != "live"):

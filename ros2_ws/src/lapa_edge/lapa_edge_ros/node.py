@@ -56,7 +56,7 @@ def main(args: Sequence[str] | None = None) -> int:
         if node.get_parameter("autostart").value and not start(node):
             return 1
         spin(node, signals)
-        node.trigger_shutdown()
+        node.end()
         hung = node.hung
     finally:
         node.destroy_node()

@@ -22,7 +22,7 @@ from lapa_edge.runtime.motion_gate.gate import GatedCommand
 from lapa_edge.runtime.motion_gate.meaning import ActionMeaning
 from lapa_edge_ros.chunks import ChunkPlan, ChunkSource
 from lapa_edge_ros.drive import Drive
-from lapa_edge_ros.parameters import Settings
+from lapa_edge_ros.settings import Settings
 
 TRANSLATION = ("translation_x", "translation_y", "translation_z")
 ROTATION = ("rotation_x", "rotation_y", "rotation_z")

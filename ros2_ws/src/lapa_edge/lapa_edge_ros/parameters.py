@@ -3,59 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import ParameterUninitializedException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from lapa_edge_ros.settings import Settings
 from lapa_edge_ros.table import ROWS, TABLE, Empty, Row
 
 _ARRAYS = {
     Empty.STRINGS: Parameter.Type.STRING_ARRAY,
     Empty.DOUBLES: Parameter.Type.DOUBLE_ARRAY,
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What the parameters say; the fields are `TABLE`'s names, units and ranges stand there."""
-
-    model_path: str
-    device: str
-    backend: str
-    instruction: str
-    policy_rate: float
-    control_rate: float
-    output_type: str
-    frame_id: str
-    joint_names: tuple[str, ...]
-    gripper_joint: str
-    action_meaning: tuple[str, ...]
-    image_transport: str
-    expected_image_rate: float
-    image_timeout: float
-    state_timeout: float
-    max_observation_age: float
-    max_future_stamp: float
-    max_latent_age: float
-    chunk_timeout: float
-    max_linear_velocity: float
-    max_angular_velocity: float
-    max_acceleration: float
-    max_joint_step: float
-    workspace_min: tuple[float, ...]
-    workspace_max: tuple[float, ...]
-    joint_position_min: tuple[float, ...]
-    joint_position_max: tuple[float, ...]
-    stale_action: str
-    autostart: bool
-    start_enabled: bool
-    dry_run: bool
-    inference_threads: int
-    real_time_priority: int
-    cpu: int
 
 
 def declare_parameters(node: Node) -> None:

@@ -51,6 +51,8 @@ class Publisher:
     ) -> None:
         self.ticks = self.missed = self.unsent = 0
         self.began_s: deque[float] = deque(maxlen=KEPT_TICKS)  # when the last ticks began
+        # By header stamp, of the image behind each command that moved.
+        self.observation_ages_s: deque[float] = deque(maxlen=KEPT_TICKS)
         self.last: GatedCommand | None = None
         self._source, self._gate, self._period_s = source, gate, 1 / rate_hz
         self._failure, self._read_facts, self._send = failure, read_facts, send
@@ -78,6 +80,8 @@ class Publisher:
         gated = self._gate.decide(command, facts)
         self.last = gated
         self._send(gated, facts)
+        if gated.stopped is None and facts.image_stamp_s is not None:
+            self.observation_ages_s.append(facts.ros_now_s - facts.image_stamp_s)
         self._stops.tell(gated, now_s)
 
     def _run(self) -> None:

@@ -104,7 +104,7 @@ class SessionSource:
         if self._latent is not None:
             self._session.accept(self._latent)
         if self._seen is None:
-            return replace(self._session.stop("the robot has not told its state yet"))
+            return self._session.stop("the robot has not told its state yet")
         state, received_s = self._seen
         if not now_s - received_s <= self._state_timeout_s:
             age_s = now_s - received_s

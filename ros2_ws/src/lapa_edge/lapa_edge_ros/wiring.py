@@ -14,8 +14,7 @@ from lapa_edge.runtime.motion_gate.facts import AgeLimits
 from lapa_edge.runtime.motion_gate.limits import MotionLimits, StaleAction, Vector3
 from lapa_edge.runtime.motion_gate.meaning import ActionMeaning, read_meaning
 from lapa_edge.spec import PolicySpec
-from lapa_edge_ros.parameters import Settings
-from lapa_edge_ros.table import TABLE
+from lapa_edge_ros.settings import Settings
 
 _LIMITS = (
     "max_linear_velocity", "max_angular_velocity", "max_acceleration", "max_joint_step",
@@ -39,15 +38,6 @@ class Wiring:
     policy_hz: float
     control_hz: float
     assumed: str | None
-
-
-def check_choices(settings: Settings) -> None:
-    """Raise `ConfigError` for a word that no parameter of this version knows."""
-    for row in TABLE:
-        value = getattr(settings, row.name)
-        if row.choices and value not in row.choices:
-            expected = " or ".join(f'"{choice}"' for choice in row.choices)
-            raise ConfigError(row.name, f'expected {expected}, got "{value}"')
 
 
 def read_wiring(settings: Settings, spec: PolicySpec) -> Wiring:
@@ -103,7 +93,6 @@ def read_limits(settings: Settings, spec: PolicySpec, wiring: Wiring) -> MotionL
     joints = [n for n, i in zip(wiring.names, wiring.order, strict=True)
               if wiring.meaning.moves[i] == "joint"]  # fmt: skip
     stale: dict[str, StaleAction] = {"stop": "stop", "decelerate": "decelerate", "hold": "hold"}
-    check_choices(settings)
     return MotionLimits(
         max_linear_velocity_m_s=settings.max_linear_velocity,
         max_angular_velocity_rad_s=settings.max_angular_velocity,
@@ -130,7 +119,7 @@ def _read_meaning(settings: Settings, spec: PolicySpec) -> tuple[ActionMeaning, 
     except ConfigError as error:
         limited = any(getattr(settings, name) for name in _LIMITS)
         if settings.output_type != "joint_command" or limited:
-            raise
+            raise ConfigError("action_meaning", str(error)) from error
         # Passed on as they are, they mean what the bundle and the controller agree on.
         kinds = spec.action.kinds or ("delta",) * len(spec.action.names)
         unknown = {
