@@ -12,7 +12,7 @@ from lapa_edge.runtime.motion_gate.facts import AgeLimits, Facts
 from lapa_edge.runtime.motion_gate.reasons import Clamp, StopReason
 from lapa_edge.runtime.safety import Command
 
-EXAMPLES, TICKS = 100, 1000
+EXAMPLES, TICKS = 1000, 1000
 AGES = AgeLimits(
     image_timeout_s=0.2,
     max_observation_age_s=0.5,
