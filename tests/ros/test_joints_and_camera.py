@@ -96,3 +96,11 @@ def test_the_rate_counts_the_last_two_seconds():
         camera.hear(frame(i / 10), 1000.0, AGES)
     assert camera.rate_hz(9.9) == pytest.approx(10, abs=0.6)
     assert camera.rate_hz(20.0) == 0
+
+
+def test_joints_of_which_there_is_no_news_are_named():
+    board = StateBoard(("shoulder", "elbow", "wrist"))
+    board.update(("shoulder",), (0.1,), 1.0)
+    board.update(("elbow",), (0.1,), 1.3)
+    assert board.late(1.4, 0.2) == ["shoulder", "wrist"]
+    assert board.late(1.1, 0.2) == ["wrist"]

@@ -77,6 +77,8 @@ def assess(report: Report) -> tuple[Level, str]:
         problems.append(report.failure)
     elif not moving:
         problems.append(f"stopped: {report.stopped}")
+    if report.late_joints:
+        problems.append(f"no news of {', '.join(report.late_joints)}")
     if report.image_hz < _ENOUGH * report.expected_image_hz:
         rate = f"{report.image_hz:.1f} Hz, expected {report.expected_image_hz:.1f}"
         problems.append(f"images at {rate}: {SHARED_MEMORY_HINT}")
