@@ -1,88 +1,91 @@
 """Lifecycle transitions through their services, with good and bad bundles."""
 
-import pytest
+from bundles import tiny_files, tiny_spec, write_tiny_bundle
+from dds import OVER_DDS
 
-pytest.importorskip(
-    "rclpy",
-    reason="rclpy is missing: pip install ros-jazzy-rclpy ros-jazzy-common-interfaces "
-    "ros-jazzy-rmw-fastrtps-cpp",
-)
-# A parser that rclpy brings along imports sre_parse.
-pytestmark = pytest.mark.filterwarnings("ignore:module 'sre_:DeprecationWarning")
+from lapa_edge.artifact import write_bundle
+
+pytestmark = OVER_DDS
 
 
-def test_transitions_of_a_good_bundle(robot, start_node, bundle):
-    process = start_node(model_path=bundle.root, instruction="push left")
+def test_a_good_bundle_goes_through_every_transition(rigs, bundle):
+    rig = rigs.start(model_path=bundle.root, instruction="push left", start_enabled=True)
+    robot = rig.robot
     assert robot.node_state() == "unconfigured"
     assert robot.change_state("configure")
     assert robot.node_state() == "inactive"
-    robot.run(0.5, robot.send_image, robot.send_state)
-    assert not robot.commands, "an inactive node says nothing"
+    robot.feed()
+    assert not robot.listen(0.5), "an inactive node says nothing"
     for _ in range(2):  # a node that was deactivated can be activated again
-        robot.commands.clear()
         assert robot.change_state("activate")
-        robot.run_until(robot.moves, robot.send_image, robot.send_state)
+        assert robot.node_state() == "active"
+        robot.wait_for_command(moving=True, count=5)
         assert robot.change_state("deactivate")
-        robot.run(0.2)
-        assert not robot.actions()[-3:].any()
-        count = len(robot.commands)
-        robot.run(0.5, robot.send_image, robot.send_state)
-        assert len(robot.commands) == count
+        robot.listen(0.2)
+        assert not any(command.moves for command in robot.commands[-3:])
+        assert not robot.listen(0.3)
     assert robot.change_state("cleanup")
     assert robot.node_state() == "unconfigured"
     assert robot.change_state("configure")
-    assert process.interrupt() == 0
+    assert rig.node.interrupt()[0] == 0
 
 
-def test_activation_forgets_the_last_image(robot, start_node, bundle):
-    start_node(model_path=bundle.root, instruction="push left", image_timeout=10.0)
+def test_activation_forgets_the_last_image(rigs, bundle):
+    rig = rigs.start(
+        model_path=bundle.root, instruction="push left", start_enabled=True, image_timeout=10.0,
+        max_observation_age=10.0, max_latent_age=10.0,
+    )  # fmt: skip
+    robot = rig.robot
     assert robot.change_state("configure")
     assert robot.change_state("activate")
-    robot.run_until(robot.moves, robot.send_image, robot.send_state)
+    robot.feed()
+    robot.wait_for_command(moving=True, count=5)
+    robot.stop_feed("image")
     assert robot.change_state("deactivate")
-    robot.run(0.3)
+    robot.listen(0.2)
     robot.commands.clear()
     assert robot.change_state("activate")
-    robot.run_until(lambda: len(robot.commands) > 10, robot.send_state)
-    assert not robot.moves()
+    robot.wait_for_command(moving=False, count=50)
+    assert not any(command.moves for command in robot.commands)
 
 
-def test_a_bad_bundle_is_refused_in_one_line(robot, start_node, bundle, tmp_path):
-    process = start_node(model_path=tmp_path / "none")
-    assert not robot.change_state("configure")
-    assert robot.node_state() == "unconfigured"
-    assert robot.set_parameter("model_path", str(bundle.root)).successful
-    assert robot.change_state("configure"), "a refused bundle can be replaced"
-    process.interrupt()
-    assert "no readable manifest.json" in process.log
-    assert "Traceback" not in process.log
+def test_a_bad_bundle_is_refused_in_one_line_and_can_be_replaced(rigs, bundle, tmp_path):
+    rig = rigs.start(model_path=tmp_path / "none", instruction="push left")
+    assert not rig.robot.change_state("configure")
+    assert rig.robot.node_state() == "unconfigured"
+    assert rig.robot.set_parameter("model_path", str(bundle.root)).successful
+    assert rig.robot.change_state("configure")
+    assert rig.node.interrupt()[0] == 0
+    assert "no readable manifest.json" in rig.node.log
+    assert "Traceback" not in rig.node.log
 
 
-def test_autostart_with_a_bad_bundle_exits_with_status_1(ros_environment, start_node, tmp_path):
-    process = start_node(model_path=tmp_path / "none", autostart=True)
-    assert process.wait() == 1
-    assert "no readable manifest.json" in process.log
-    assert "Traceback" not in process.log
+def spoil(root, name, content):
+    """A bundle whose manifest is right about a file that is not what it should be."""
+    spec = tiny_spec(control_hz=100.0)
+    return write_bundle(root, spec, tiny_files(spec) | {name: content}, {})
 
 
-def test_parameters_are_fixed_while_configured(robot, start_node, bundle):
-    start_node(model_path=bundle.root, instruction="push left")
-    assert robot.change_state("configure")
-    answer = robot.set_parameter("image_timeout", 5.0)
-    assert not answer.successful
-    assert "clean up the node first" in answer.reason
+def test_autostart_with_a_bad_bundle_exits_with_status_1(rigs, tmp_path):
+    changed = write_tiny_bundle(tmp_path / "changed", control_hz=100.0)
+    changed.path("policy.onnx").write_bytes(b"not what the manifest says")
+    broken = spoil(tmp_path / "broken", "policy.onnx", b"no graph")
+    complaints = {
+        tmp_path / "none": "no readable manifest.json",
+        changed.root: "policy.onnx",
+        broken.root: "policy.onnx",
+    }
+    started = [rigs.start(model_path=root, autostart=True) for root in complaints]
+    for rig, complaint in zip(started, complaints.values(), strict=True):
+        assert rig.node.wait() == 1
+        assert complaint in rig.node.log
+        assert "Traceback" not in rig.node.log
 
 
-def test_a_parameter_outside_its_range_is_refused(robot, start_node, bundle):
-    start_node(model_path=bundle.root)
-    robot.node_state()
-    assert not robot.set_parameter("image_timeout", 0.0).successful
-
-
-def test_a_forbidden_transition_does_not_end_the_node(robot, start_node, bundle):
-    process = start_node(model_path=bundle.root, instruction="push left")
-    assert robot.node_state() == "unconfigured"
-    robot.ask_in_vain("activate")
-    assert robot.node_state() == "unconfigured"
-    assert robot.change_state("configure")
-    assert process.interrupt() == 0
+def test_a_forbidden_transition_is_answered_and_changes_nothing(rigs, bundle):
+    rig = rigs.start(model_path=bundle.root, instruction="push left")
+    assert rig.robot.node_state() == "unconfigured"
+    assert not rig.robot.change_state("activate")
+    assert rig.robot.node_state() == "unconfigured"
+    assert rig.robot.change_state("configure")
+    assert rig.node.interrupt()[0] == 0

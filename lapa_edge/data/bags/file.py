@@ -59,10 +59,19 @@ class Bag:
         Raises:
             DataError: the bag is damaged here, or a checksum does not fit.
         """
-        connections = [c for c in self.reader.connections if c.topic == topic]
+        for _, _, kind, data in self.records(topic):
+            yield kind, data
+
+    def records(self, *topics: str) -> Iterator[tuple[int, str, str, bytes]]:
+        """Log time (ns), topic, type and CDR bytes of each message of these topics, by log time.
+
+        Raises:
+            DataError: the bag is damaged here, or a checksum does not fit.
+        """
+        connections = [c for c in self.reader.connections if c.topic in topics]
         with _named(self.path):
-            for connection, _, data in self.reader.messages(connections):
-                yield connection.msgtype, data
+            for connection, time_ns, data in self.reader.messages(connections):
+                yield time_ns, connection.topic, connection.msgtype, data
 
     def decode_message(self, kind: str, data: bytes) -> Any:
         """A message with ROS's field names; arrays are numpy's and read-only.

@@ -1,56 +1,66 @@
-"""The node's parameters: declared with units and ranges, read once per configure."""
+"""The parameters of `TABLE`, declared with descriptions and ranges, read as one `Settings`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import ParameterUninitializedException
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
+from lapa_edge_ros.settings import Settings
+from lapa_edge_ros.table import ROWS, TABLE, Empty, Row
 
-@dataclass(frozen=True)
-class Settings:
-    """What the parameters said when the node was configured. Rates in Hz, 0 for the bundle's."""
-
-    model_path: str
-    instruction: str
-    policy_rate: float
-    control_rate: float
-    image_timeout: float
-    state_timeout: float
-    inference_threads: int
-    dry_run: bool
-
-
-# name, default, description, range
-TABLE: tuple[tuple[str, str | float | int | bool, str, tuple[float, float] | None], ...] = (
-    ("model_path", "", "Directory of the bundle that lapa-export wrote.", None),
-    ("instruction", "", "What the robot is to do, in words.", None),
-    ("policy_rate", 0.0, "Hz, looks per second at most; 0 for the bundle's.", (0.0, 1000.0)),
-    ("control_rate", 0.0, "Hz, commands per second; 0 for the bundle's.", (0.0, 1000.0)),
-    ("image_timeout", 0.2, "s since receipt, after which an image stops the robot.", (0.001, 10.0)),
-    ("state_timeout", 0.2, "s since receipt, after which a state stops the robot.", (0.001, 10.0)),
-    ("inference_threads", 1, "ONNX Runtime threads of the policy.", (1, 64)),
-    ("dry_run", False, "Publish commands on ~/command instead of command.", None),
-    ("autostart", False, "Configure and activate at once; exit with status 1 if refused.", None),
-)
+_ARRAYS = {
+    Empty.STRINGS: Parameter.Type.STRING_ARRAY,
+    Empty.DOUBLES: Parameter.Type.DOUBLE_ARRAY,
+}
 
 
 def declare_parameters(node: Node) -> None:
-    """Declare every parameter of `TABLE` on the node."""
-    for name, default, description, limits in TABLE:
-        descriptor = ParameterDescriptor(description=description)
-        if limits and isinstance(default, float):
-            descriptor.floating_point_range = [
-                FloatingPointRange(from_value=limits[0], to_value=limits[1])
-            ]
-        elif limits:
-            descriptor.integer_range = [
-                IntegerRange(from_value=int(limits[0]), to_value=int(limits[1]), step=1)
-            ]
-        node.declare_parameter(name, default, descriptor)
+    """Declare every parameter of `TABLE` on the node.
+
+    Raises:
+        rclpy.exceptions.ParameterException: a value from outside has another type or range.
+    """
+    for row in TABLE:
+        if not isinstance(row.default, Empty):
+            node.declare_parameter(row.name, row.default, _descriptor(row))
+            continue
+        # As a default, rclpy takes an empty list for one of bytes, and that type is for good.
+        kind = _ARRAYS[row.default]
+        node.declare_parameter(row.name, kind, _descriptor(row))
+        if not _is_set(node, row.name):
+            node.set_parameters([Parameter(row.name, kind, [])])
 
 
-def read_settings(node: Node) -> Settings:
-    """The declared parameters as they stand now."""
-    return Settings(**{name: node.get_parameter(name).value for name in Settings.__annotations__})
+def _is_set(node: Node, name: str) -> bool:
+    try:
+        node.get_parameter(name)
+    except ParameterUninitializedException:
+        return False
+    return True
+
+
+def _descriptor(row: Row) -> ParameterDescriptor:
+    descriptor = ParameterDescriptor(description=row.description, read_only=row.change == "fixed")
+    if row.bounds and isinstance(row.default, float):
+        low, high = row.bounds
+        descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+    elif row.bounds:
+        low, high = map(int, row.bounds)
+        descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
+    return descriptor
+
+
+def read_settings(node: Node, changed: Iterable[Parameter] = ()) -> Settings:
+    """The parameters as they stand now, with those `changed` that are about to be."""
+    values = {row.name: node.get_parameter(row.name).value for row in TABLE}
+    values |= {parameter.name: parameter.value for parameter in changed if parameter.name in ROWS}
+    return Settings(
+        **{
+            name: tuple(value) if isinstance(ROWS[name].default, Empty) else value
+            for name, value in values.items()
+        }
+    )

@@ -1,0 +1,218 @@
+"""What stands between a policy's command and a motor, one call per control tick.
+
+    Facts, Command -> permission -> clamps -> last check -> GatedCommand
+
+Plain Python with no clock, no thread and no middleware, for any driver. It comes after the
+decisions of `runtime.safety.SafetyGate` or of the native loop, whose commands it takes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lapa_edge.errors import ConfigError
+from lapa_edge.runtime.action_limits import ActionLimits
+from lapa_edge.runtime.loop_options import is_number
+from lapa_edge.runtime.motion_gate.clamps import Clamps, Motion
+from lapa_edge.runtime.motion_gate.counts import GateCounts
+from lapa_edge.runtime.motion_gate.facts import AgeLimits, Facts, check_ages
+from lapa_edge.runtime.motion_gate.last_check import (
+    broken_bounds,
+    broken_range,
+    broken_speed,
+    not_fresh,
+)
+from lapa_edge.runtime.motion_gate.latches import Latches
+from lapa_edge.runtime.motion_gate.limits import MotionLimits, StaleAction, check_limits
+from lapa_edge.runtime.motion_gate.meaning import ActionMeaning
+from lapa_edge.runtime.motion_gate.permission import first_stop, state_stop
+from lapa_edge.runtime.motion_gate.reasons import STALE, Clamp, Stop, StopReason
+from lapa_edge.runtime.safety import Command
+from lapa_edge.runtime.standstill import Standstill
+from lapa_edge.spec import PolicySpec
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GatedCommand(Command):
+    """What the robot may be told.
+
+    reason: of `stopped`; None where it moves. velocity: ``f64 [a]``, m/s and rad/s (0 for grippers
+    and "other"); of an absolute action the one that its step amounts to. clamps: what changed it.
+    A command that is stopped may still move where ``stale_action`` lets it brake.
+    """
+
+    reason: StopReason | None
+    velocity: NDArray[np.float64]
+    clamps: frozenset[Clamp]
+
+
+@dataclass(frozen=True, eq=False)
+class _Rules:
+    """What holds during a tick, replaced as a whole."""
+
+    ages: AgeLimits
+    clamps: Clamps
+    stale_action: StaleAction
+
+
+class _BrokenRuleError(Exception):
+    """A command that must not leave."""
+
+
+class MotionGate:
+    """One robot's gate; `decide`, `end` and `reset` belong to one thread.
+
+    Args:
+        spec: the bundle's.
+        meaning: of its actions.
+        ages, limits: may be replaced between ticks, see `set_limits`.
+        rate_hz: ticks per second; a tick that comes late accelerates no more than one in time.
+        enabled: whether motion is allowed from the start.
+
+    Attributes:
+        latches: e-stop, stop and enable; another thread may write them.
+        counts: of ticks, stops and clamps; any thread may read them.
+
+    Raises:
+        ConfigError: a limit that is no number, or that the actions or the state cannot be held to.
+    """
+
+    def __init__(
+        self,
+        spec: PolicySpec,
+        meaning: ActionMeaning,
+        ages: AgeLimits,
+        limits: MotionLimits,
+        *,
+        rate_hz: float,
+        enabled: bool = False,
+    ) -> None:
+        if not (is_number(rate_hz) and 0 < rate_hz < math.inf):
+            raise ConfigError("rate_hz", f"expected a finite rate above 0 Hz, got {rate_hz!r}")
+        self.latches, self.counts = Latches(enabled), GateCounts()
+        self._spec, self._meaning = spec, meaning
+        self._a, self._s = len(spec.action.names), len(spec.state.names)
+        self._has_positions = bool(spec.action.holds)
+        self._period_s = 1 / rate_hz
+        self._bundle = ActionLimits(spec.action)
+        self._standstill = Standstill(spec.action, self._bundle)
+        self.set_limits(ages, limits)
+        self.reset()
+
+    def set_limits(self, ages: AgeLimits, limits: MotionLimits) -> None:
+        """Hold the ticks to come to these; any thread may call.
+
+        Raises:
+            ConfigError: as the constructor; the old ones stay.
+        """
+        check_ages(ages, self._spec.timing.max_latent_age_s)
+        check_limits(limits, self._meaning, self._spec.action)
+        action, period_s = self._spec.action, self._period_s
+        clamps = Clamps(action, self._bundle, self._meaning, limits, period_s)
+        self._rules = _Rules(ages, clamps, limits.stale_action)
+
+    def reset(self) -> None:
+        """Forget the episode: what was sent and measured. Latches and counts stay."""
+        self._standstill.forget()
+        self._last: list[float] | None = None  # what the robot was sent
+        self._velocity = [0.0] * self._a
+
+    def decide(self, command: Command, facts: Facts) -> GatedCommand:
+        """What to tell the robot at this tick; never raises.
+
+        An e-stop that is pressed follows the measured positions: the arm may be moved by hand, and
+        must not jump back. Every other stop keeps those of its beginning.
+        """
+        rules, latch = self._rules, self.latches.state
+        try:
+            self._see(facts.state)
+            ages = rules.ages
+            stop = first_stop(latch, facts, command, ages, a=self._a, s=self._s)
+            if stop is None:
+                gated = self._move(rules, command, facts)
+            elif stop.reason in STALE and self._may_brake(rules, facts):
+                gated = self._brake(rules, stop, command, facts)
+            else:
+                gated = self._stand_still(stop, command.latent_age_s, follow=latch.estop)
+        except Exception as error:  # whatever was not foreseen stops the robot
+            gated = self._stand_still(Stop(StopReason.INTERNAL, f"{type(error).__name__}: {error}"))
+        self.counts.note(gated.reason, gated.clamps)
+        return gated
+
+    def end(self, text: str) -> GatedCommand:
+        """To stand still at once, for the last commands of a driver that ends."""
+        gated = self._stand_still(Stop(StopReason.ENDED, text))
+        self.counts.note(gated.reason, gated.clamps)
+        return gated
+
+    def _see(self, state: NDArray[np.float32] | None) -> None:
+        if self._has_positions and state is not None and self._fits(state):
+            self._standstill.see(state)
+
+    def _fits(self, state: NDArray[np.float32] | None) -> bool:
+        return state is not None and state.shape == (self._s,)
+
+    def _move(self, rules: _Rules, command: Command, facts: Facts) -> GatedCommand:
+        clamps, before = rules.clamps, self._velocity
+        last = self._standstill.action().tolist() if self._last is None else self._last
+        places = clamps.places(last, facts.state)
+        motion = clamps.move(command.action.tolist(), before, last, places)
+        self._check(motion, rules, braking=False, places=places)
+        if broken := not_fresh(facts, rules.ages, has_state=self._s > 0):
+            raise _BrokenRuleError(broken)
+        return self._tell(motion, None, command.latent_age_s, moving=True)
+
+    def _may_brake(self, rules: _Rules, facts: Facts) -> bool:
+        """Whether a late input need not stop the robot at once: it was sent, and it is seen."""
+        if rules.stale_action == "stop" or self._last is None:
+            return False
+        return not self._s or (self._fits(facts.state) and state_stop(facts, rules.ages) is None)
+
+    def _brake(self, rules: _Rules, stop: Stop, command: Command, facts: Facts) -> GatedCommand:
+        clamps, last = rules.clamps, self._last
+        assert last is not None  # `_may_brake`
+        at_once = rules.stale_action == "hold"
+        places = clamps.places(last, facts.state)
+        motion = clamps.brake(self._velocity, last, places, at_once=at_once)
+        self._check(motion, rules, braking=True, places=places)
+        return self._tell(motion, stop, command.latent_age_s, moving=True)
+
+    def _check(self, motion: Motion, rules: _Rules, *, braking: bool, places: list[float]) -> None:
+        clamps = rules.clamps
+        broken = (
+            broken_bounds(motion.action, self._bundle)
+            or broken_speed(motion, self._velocity, clamps.groups, braking=braking)
+            or broken_range(motion, places, clamps.ranges, self._period_s)
+        )
+        if broken:
+            raise _BrokenRuleError(broken)
+
+    def _stand_still(
+        self, stop: Stop, latent_age_s: float = math.nan, *, follow: bool = False
+    ) -> GatedCommand:
+        action = self._standstill.action()
+        motion = Motion(action, [0.0] * self._a, frozenset(), 0)
+        return self._tell(motion, stop, latent_age_s, moving=follow)
+
+    def _tell(
+        self, motion: Motion, stop: Stop | None, latent_age_s: float, *, moving: bool
+    ) -> GatedCommand:
+        """moving: whether to stand still later means where it is measured then."""
+        known = self._standstill.known
+        self._velocity = motion.velocity
+        self._last = motion.action.tolist() if known else None
+        self._standstill.note_sent(motion.action, moving=moving)
+        return GatedCommand(
+            action=motion.action.copy(),  # the receiver may change its own
+            stopped=None if stop is None else stop.text,
+            clamped=motion.clamped,
+            latent_age_s=latent_age_s,
+            sendable=known,
+            reason=None if stop is None else stop.reason,
+            velocity=np.array(motion.velocity),
+            clamps=motion.clamps,
+        )

@@ -1,0 +1,296 @@
+"""Everything between messages in and commands out, for one configured bundle. No ROS in here.
+
+    frames -> inference thread -> latents -> source <- states
+                                               |
+                               publisher thread: gate -> send
+
+Built when the node is configured; an episode runs from `start` to `halt`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from lapa_edge.artifact import Bundle
+from lapa_edge.errors import BundleError, ConfigError
+from lapa_edge.runtime.control_loop import LoopCommand
+from lapa_edge.runtime.loop_options import LoopOptions
+from lapa_edge.runtime.motion_gate.facts import Facts
+from lapa_edge.runtime.motion_gate.gate import GatedCommand, MotionGate
+from lapa_edge.runtime.motion_gate.latches import Latches
+from lapa_edge.runtime.policy import Latent, Policy
+from lapa_edge.runtime.safety import Command
+from lapa_edge_ros.camera import Camera
+from lapa_edge_ros.chunks import ChunkPlan, ChunkSource
+from lapa_edge_ros.diagnostics import Report
+from lapa_edge_ros.inference import Inference, Log
+from lapa_edge_ros.joints import StateBoard
+from lapa_edge_ros.mailbox import Frame
+from lapa_edge_ros.publisher import Publisher
+from lapa_edge_ros.settings import Settings
+from lapa_edge_ros.sources import ActionSource, build_source
+from lapa_edge_ros.wiring import Wiring, read_ages, read_limits
+
+LAST_STOPS = 3
+
+
+class Drive:
+    """One bundle on one robot.
+
+    Args:
+        bundle: verified.
+        settings, wiring: checked.
+        latches: of the node; they outlive this.
+        ros_now_s: the clock of header stamps, seconds.
+        send: publishes; called from the publisher thread, after `halt` from the caller's.
+        report: called from the inference thread with every latent and its age, seconds.
+        log: where things are told.
+
+    Raises:
+        LapaError: the bundle does not run, or a limit does not fit it.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        settings: Settings,
+        wiring: Wiring,
+        latches: Latches,
+        *,
+        ros_now_s: Callable[[], float],
+        send: Callable[[GatedCommand, Facts], None],
+        report: Callable[[Latent, float, str], None],
+        log: Log,
+    ) -> None:
+        self.spec, self.wiring, self.latches = bundle.spec, wiring, latches
+        self.fallback: str | None = None
+        self.hung = False  # a thread was left behind
+        self._settings, self._ros_now_s, self._log = settings, ros_now_s, log
+        self._send, self._tell_latent = send, report
+        self._policy = Policy(bundle, settings.instruction, settings.inference_threads)
+        self._ages = read_ages(settings, self.spec)
+        self._limits = read_limits(settings, self.spec, wiring)
+        self._gate = self._build_gate(wiring.control_hz)
+        self._gate.latches = latches
+        self.plan: ChunkPlan | None = None
+        self.source = self._build_source(bundle)
+        self._camera, self._board = Camera(), StateBoard(self.spec.state.names)
+        self._inference: Inference | None = None
+        self._left: Inference | None = None  # one whose look hung
+        self._publisher: Publisher | None = None
+        self._warm_up()
+
+    @property
+    def running(self) -> bool:
+        """Whether an episode runs."""
+        return self._publisher is not None
+
+    def start(self) -> None:
+        """Begin an episode: only what arrives from now on counts.
+
+        Raises:
+            ConfigError: the last episode's look still hangs, or the system refused an option.
+        """
+        if self._left is not None and self._left.alive:
+            raise ConfigError(
+                "policy", "the look that hung in the last episode still does", "clean up the node"
+            )
+        self._camera.forget()
+        self._board.forget()
+        inference = Inference(
+            self._policy,
+            self._board,
+            state_timeout_s=self._settings.state_timeout,
+            policy_hz=self.wiring.policy_hz,
+            hand_over=self._hand_over,
+            log=self._log,
+        )
+        self._start_commanding(inference)
+        self._inference = inference
+        inference.start()
+
+    def forget(self) -> None:
+        """Begin a new episode; the policy's thread goes on."""
+        assert self._inference is not None, "nothing to forget without an episode"
+        self._inference.forget()  # first, or a look under way hands its latent to the new episode
+        self._end_commanding()
+        self._camera.forget()
+        self._board.forget()
+        self._start_commanding(self._inference)
+
+    def halt(self, why: str) -> bool:
+        """End the episode with stop commands; whether there was one."""
+        inference = self._inference
+        if inference is None:
+            return False
+        inference.ask_to_end()
+        self._end_commanding()
+        stop = self._gate.end(why)
+        facts = self._facts(stop)
+        for _ in range(LAST_STOPS):
+            self._send(stop, facts)
+        if not inference.end():
+            self.hung, self._left = True, inference
+            self._log.error("a look hangs; its thread is left behind")
+        self._inference = None
+        return True
+
+    def set_limits(self, settings: Settings) -> None:
+        """Hold the ticks to come to these; raises `ConfigError` and keeps the old ones."""
+        ages = read_ages(settings, self.spec)
+        limits = read_limits(settings, self.spec, self.wiring)
+        self._gate.set_limits(ages, limits)
+        if self.plan is not None:
+            self._plan_gate.set_limits(ages, limits)
+        self._settings, self._ages, self._limits = settings, ages, limits
+
+    def hear_image(self, frame: Frame) -> None:
+        """A camera frame of any size."""
+        if self._inference is not None and self._camera.hear(frame, self._ros_now_s(), self._ages):
+            self._inference.mailbox.put(frame)
+        if not self.spec.state.names:  # known as long as anything is
+            self.source.set_state(np.zeros(0, np.float32), frame.received_s)
+
+    def refuse_image(self) -> None:
+        """Count an image that cannot be read."""
+        self._camera.refuse()
+
+    def hear_joints(
+        self, names: Sequence[str], positions: Sequence[float], received_s: float
+    ) -> None:
+        """Measured positions; raises what `StateBoard.update` raises."""
+        self._board.update(names, positions, received_s)
+        known = self._board.read(received_s)
+        # A robot that is kept from moving is not shown to the source, which then stands still too:
+        # the head must not be told of actions that nobody carried out.
+        if known is not None and not self._is_forbidden():
+            self.source.set_state(*known)
+
+    def instruct(self, words: str) -> None:
+        """What to do from the next look on."""
+        if self._inference is not None:
+            self._inference.instruct(words)
+
+    def read_report(self, state: str) -> Report:
+        """For the diagnostics."""
+        inference, publisher, now_s = self._inference, self._publisher, time.monotonic()
+        settings, counted = self._settings, self._gate.counts.read()
+        if inference is None or publisher is None:
+            return Report(state=state, backend=self.source.backend, fallback=self.fallback or "")
+        last = publisher.last
+        received_s = self._camera.received_s
+        return Report(
+            state=state,
+            backend=f"onnx on cpu, {self.source.backend}",
+            fallback=self.fallback or "",
+            instruction=inference.instruction,
+            reason=last and last.reason,
+            stopped=(last and last.stopped) or "",
+            failure=inference.failure or "",
+            expected_image_hz=settings.expected_image_rate or self.wiring.policy_hz,
+            image_hz=self._camera.rate_hz(now_s),
+            image_age_s=None if received_s is None else now_s - received_s,
+            images=self._camera.received,
+            images_refused=self._camera.refused,
+            images_replaced=inference.mailbox.replaced,
+            looks_s=tuple(inference.looks_s),
+            control_hz=self.wiring.control_hz,
+            ticks_s=tuple(publisher.began_s),
+            ticks_missed=publisher.missed,
+            unsent=publisher.unsent,
+            late_joints=tuple(self._board.late(now_s, settings.state_timeout)),
+            latent_age_s=last and last.latent_age_s,
+            observation_ages_s=tuple(publisher.observation_ages_s),
+            stops=counted.stops,
+            clamps=counted.clamps,
+        )
+
+    def _build_gate(self, rate_hz: float, *, enabled: bool = False) -> MotionGate:
+        return MotionGate(
+            self.spec,
+            self.wiring.meaning,
+            self._ages,
+            self._limits,
+            rate_hz=rate_hz,
+            enabled=enabled,
+        )
+
+    def _build_source(self, bundle: Bundle) -> ActionSource:
+        settings, control_hz = self._settings, self.wiring.control_hz
+        if settings.output_type == "joint_trajectory":
+            hz = self.spec.action.control_hz
+            self._plan_gate = self._build_gate(hz, enabled=True)
+            self.plan = ChunkPlan(self._plan_gate, self.wiring.meaning, 1 / hz)
+            return ChunkSource(bundle, control_hz, settings.state_timeout)
+        options = LoopOptions(
+            max_state_age_s=settings.state_timeout,
+            priority=settings.real_time_priority,
+            cpu=None if settings.cpu < 0 else settings.cpu,
+        )
+        source, self.fallback = build_source(bundle, self._policy, options, control_hz)
+        return source
+
+    def _warm_up(self) -> None:
+        """Look once, so that the first real look does not pay for first allocations."""
+        frame, state = self.spec.frame, np.array(self.spec.state.mean, np.float32)
+        black = np.zeros((frame.height, frame.width, 3), np.uint8)
+        latent = self._policy.look(black, 0.0, state)
+        got = len(latent.vector), len(latent.context)
+        expected = self.spec.latent_dim, self.spec.context_dim
+        if got != expected:
+            raise BundleError(
+                "policy.onnx", f"expected latent and context of {expected} numbers, got {got}"
+            )
+
+    def _start_commanding(self, inference: Inference) -> None:
+        self._gate.reset()
+        self.source.start()
+        self._publisher = Publisher(
+            self.source,
+            self._gate,
+            rate_hz=self.wiring.control_hz,
+            failure=lambda: inference.failure,
+            read_facts=self._facts,
+            send=self._send,
+            log=self._log,
+        )
+        self._publisher.start()
+
+    def _end_commanding(self) -> None:
+        publisher, self._publisher = self._publisher, None
+        if publisher is not None and not publisher.end():
+            self.hung = True
+            self._log.error("publishing a command hangs; its thread is left behind")
+        self.source.end()
+
+    def _hand_over(self, latent: Latent, frame: Frame) -> None:
+        self.source.set_latent(latent)
+        self._camera.looked_at(frame)
+        age_s = time.monotonic() - latent.seen_at_s
+        self._tell_latent(latent, age_s, self._policy.instruction)
+
+    def _is_forbidden(self) -> bool:
+        state = self.latches.state
+        return state.estop or state.estop_latched or state.stopped or not state.enabled
+
+    def _facts(self, command: Command) -> Facts:
+        known, received_s = self._board.read(time.monotonic()), self._camera.received_s
+        stamp_s = self._camera.stamp_s(self._ros_now_s())
+        chunk = self.source.chunk if isinstance(self.source, ChunkSource) else None
+        ros_now_s, now_s = self._ros_now_s(), time.monotonic()
+        age_s = command.latent_age_s
+        if isinstance(command, LoopCommand):
+            age_s += now_s - command.ticked_at_s
+        return Facts(
+            now_s=now_s,
+            ros_now_s=ros_now_s,
+            image_received_s=received_s,
+            image_stamp_s=stamp_s,
+            latent_age_s=age_s,
+            state=known and known[0],
+            state_age_s=now_s - known[1] if known else float("nan"),
+            chunk_age_s=now_s - chunk.began_s if chunk else None,
+        )

@@ -1,0 +1,133 @@
+"""The thread that commands: at the control rate, the policy's newest command through the gate.
+
+    source -> gate -> output -> topic
+
+It runs beside the executor, so that no callback delays a command, and never waits for the policy.
+Deadlines are absolute; those that have passed by a period or more are skipped, never made up for in
+a burst.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+from lapa_edge.runtime.motion_gate.facts import Facts
+from lapa_edge.runtime.motion_gate.gate import GatedCommand, MotionGate
+from lapa_edge.runtime.safety import Command
+from lapa_edge_ros.inference import Log
+from lapa_edge_ros.sources import ActionSource
+
+JOIN_TIMEOUT_S = 1.0
+KEPT_TICKS = 1024
+SAY_EVERY_S = 2.0
+
+
+class Publisher:
+    """From activation to deactivation.
+
+    Args:
+        source: of commands; started and ended by the caller.
+        gate: what passes it may be sent.
+        rate_hz: ticks per second.
+        failure: why the policy gives nothing now, None while it does.
+        read_facts: of the command that is about to be judged; called last before the gate.
+        send: publishes a gated command; what it raises is told and nothing was sent.
+        log: where stops are told.
+    """
+
+    def __init__(
+        self,
+        source: ActionSource,
+        gate: MotionGate,
+        *,
+        rate_hz: float,
+        failure: Callable[[], str | None],
+        read_facts: Callable[[Command], Facts],
+        send: Callable[[GatedCommand, Facts], None],
+        log: Log,
+    ) -> None:
+        self.ticks = self.missed = self.unsent = 0
+        self.began_s: deque[float] = deque(maxlen=KEPT_TICKS)  # when the last ticks began
+        # By header stamp, of the image behind each command that moved.
+        self.observation_ages_s: deque[float] = deque(maxlen=KEPT_TICKS)
+        self.last: GatedCommand | None = None
+        self._source, self._gate, self._period_s = source, gate, 1 / rate_hz
+        self._failure, self._read_facts, self._send = failure, read_facts, send
+        self._stops = StopLog(log)
+        self._log = log
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+
+    def start(self) -> None:
+        """Command from now on."""
+        self._thread.start()
+
+    def end(self) -> bool:
+        """Whether the thread ended in time; nobody else may ask the gate before."""
+        self._ending.set()
+        self._thread.join(JOIN_TIMEOUT_S)
+        return not self._thread.is_alive()
+
+    def tick(self, now_s: float) -> None:
+        """One command; whatever goes wrong in it leaves the next to try."""
+        command = self._source.command(now_s)
+        if reason := self._failure():
+            command = replace(command, stopped=reason)
+        facts = self._read_facts(command)
+        gated = self._gate.decide(command, facts)
+        self.last = gated
+        self._send(gated, facts)
+        if gated.stopped is None and facts.image_stamp_s is not None:
+            self.observation_ages_s.append(facts.ros_now_s - facts.image_stamp_s)
+        self._stops.tell(gated, now_s)
+
+    def _run(self) -> None:
+        deadline_s = time.monotonic()
+        while not self._ending.wait(max(0.0, deadline_s - time.monotonic())):
+            now_s = time.monotonic()
+            try:
+                self.tick(now_s)
+            except Exception as error:
+                self.unsent += 1
+                self._log.error(f"a command was not sent: {error!r}")
+            self.ticks += 1
+            self.began_s.append(now_s)
+            deadline_s, missed = next_tick(deadline_s, time.monotonic(), self._period_s)
+            self.missed += missed
+
+
+def next_tick(deadline_s: float, now_s: float, period_s: float) -> tuple[float, int]:
+    """The deadline to wait for after a tick that ended at `now_s`, and how many are given up.
+
+    One that passed less than a period ago is still kept, late: a tick that began late and took long
+    must not cost the next one too.
+    """
+    following_s = deadline_s + period_s
+    missed = max(0, int((now_s - following_s) / period_s))
+    return following_s + missed * period_s, missed
+
+
+class StopLog:
+    """Tells when the robot stops, why it still does, and when it moves: not every tick."""
+
+    def __init__(self, log: Log, repeat_s: float = SAY_EVERY_S) -> None:
+        self._log, self._repeat_s = log, repeat_s
+        self._said_at_s: float | None = None  # None while the robot moves
+        self._said: object = None
+
+    def tell(self, command: GatedCommand, now_s: float) -> None:
+        """Log about this command what is news."""
+        if command.stopped is None:
+            if self._said_at_s is not None:
+                self._log.info("moving: every input is fresh")
+            self._said_at_s = self._said = None
+            return
+        fresh = self._said_at_s is not None and now_s - self._said_at_s < self._repeat_s
+        if fresh and command.reason is self._said:
+            return
+        self._said_at_s, self._said = now_s, command.reason
+        self._log.warning(f"stopped: {command.stopped}")

@@ -1,0 +1,1 @@
+"""What ros_latency.py measures with."""

@@ -1,0 +1,75 @@
+"""The end of a node that drives: what the motor driver hears last."""
+
+import signal
+import time
+
+import pytest
+from dds import OVER_DDS
+from rclpy.duration import Duration
+from rclpy.qos import LivelinessPolicy, QoSProfile
+
+pytestmark = OVER_DDS
+
+EXIT_S = 5.0
+LEASE_S = 0.1  # what the README promises at 100 Hz
+NOTICE_S = 0.1  # the middleware looks at leases from time to time, on a busy machine
+
+
+@pytest.fixture
+def start(rigs, bundle):
+    """A function that starts a node which will drive."""
+
+    def start_one():
+        return rigs.start(
+            model_path=bundle.root, instruction="push left", autostart=True, start_enabled=True
+        )
+
+    return start_one
+
+
+@pytest.mark.parametrize(
+    "signals",
+    [[signal.SIGINT], [signal.SIGINT, signal.SIGINT], [signal.SIGTERM]],
+    ids=["SIGINT", "double SIGINT", "SIGTERM"],
+)
+def test_after_a_signal_the_last_command_is_zero_and_the_status_0(start, signals):
+    rig = start()
+    rig.drive()
+    sent_s = time.monotonic()
+    for number in signals:
+        rig.node.send_signal(number)
+        time.sleep(0.02)  # two that are pending at once are one
+    assert rig.node.wait(EXIT_S) == 0, rig.node.log
+    assert time.monotonic() - sent_s < EXIT_S
+    rig.robot.listen(0.3)
+    last = rig.robot.commands[-3:]
+    assert len(last) == 3
+    assert not any(command.moves for command in last)
+    assert "Traceback" not in rig.node.log
+
+
+def test_a_signal_ends_a_node_that_is_not_active(rigs, bundle):
+    started = [rigs.start(model_path=bundle.root) for _ in range(2)]
+    assert started[1].robot.change_state("configure")
+    assert started[0].robot.node_state() == "unconfigured"
+    for rig in started:
+        status, took_s = rig.node.interrupt()
+        assert status == 0
+        assert took_s < EXIT_S
+        assert not rig.robot.commands, "another controller may have the robot"
+
+
+def test_a_peer_sees_within_the_lease_that_the_node_was_killed(start):
+    rig = start()
+    lease = Duration(seconds=LEASE_S)
+    rig.robot.watch_liveliness(
+        QoSProfile(depth=1, liveliness=LivelinessPolicy.AUTOMATIC, liveliness_lease_duration=lease)
+    )
+    rig.drive()
+    rig.robot.wait_until(lambda: rig.robot.liveliness)
+    alive = rig.robot.liveliness
+    assert alive[-1][1] == 1
+    killed_s = time.monotonic()
+    rig.node.send_signal(signal.SIGKILL)
+    rig.robot.wait_until(lambda: alive[-1][1] == 0)
+    assert alive[-1][0] - killed_s < LEASE_S + NOTICE_S

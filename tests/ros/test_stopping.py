@@ -1,0 +1,126 @@
+"""Whatever stops the robot, and how fast, as a motor driver hears it."""
+
+import time
+
+import pytest
+from dds import OVER_DDS
+
+pytestmark = OVER_DDS
+
+IMAGE_TIMEOUT_S = STATE_TIMEOUT_S = 0.2
+ESTOP_S, STALL_MARGIN_S = 0.05, 0.1
+
+
+@pytest.fixture(scope="module")
+def shared(shared_rigs, bundle):
+    return shared_rigs.start(
+        model_path=bundle.root, instruction="push left", autostart=True,
+        image_timeout=IMAGE_TIMEOUT_S, state_timeout=STATE_TIMEOUT_S,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def robot(shared):
+    """The module's robot, moving, whatever the test before left behind."""
+    shared.drive()
+    return shared.robot
+
+
+def last_move_s(robot):
+    """When the last command that moves arrived, monotonic seconds."""
+    return max(command.arrived_s for command in robot.commands if command.moves)
+
+
+def assert_stands_still(robot, since_s, within_s):
+    """Only stop commands later than this, at control rate."""
+    heard = robot.listen(max(0.5, since_s + within_s + 0.3 - time.monotonic()))
+    late_s = last_move_s(robot) - since_s
+    assert late_s < within_s, f"still moving {late_s * 1000:.0f} ms later"
+    stops = [command for command in heard if command.arrived_s > since_s + within_s]
+    assert len(stops) > 10, "stop must be repeated: a driver may have missed the first"
+
+
+def test_an_estop_is_zero_at_the_driver_within_50_ms(robot):
+    for _ in range(5):
+        pressed_s = time.monotonic()
+        robot.send_estop(True)
+        assert_stands_still(robot, pressed_s, ESTOP_S)
+        robot.drive()
+
+
+def test_an_estop_latches_until_it_is_let_go_and_reset(robot):
+    robot.send_estop(True)
+    robot.wait_for_command(moving=False)
+    assert not robot.reset_stop().success, "it is still pressed"
+    assert not any(command.moves for command in robot.listen(0.3))
+    robot.send_estop(False)
+    assert not any(command.moves for command in robot.listen(0.3)), "letting go is no start"
+    assert robot.reset_stop().success
+    robot.drive()
+
+
+def test_a_camera_that_stalls_stops_the_robot_within_its_timeout(robot):
+    for _ in range(3):
+        sent_s = robot.stop_feed("image")
+        assert_stands_still(robot, sent_s, IMAGE_TIMEOUT_S + STALL_MARGIN_S)
+        robot.feed_image()
+        robot.wait_for_command(moving=True)  # and goes on by itself
+
+
+def test_joints_that_stall_stop_the_robot_within_their_timeout(robot):
+    sent_s = robot.stop_feed("state")
+    assert_stands_still(robot, sent_s, STATE_TIMEOUT_S + STALL_MARGIN_S)
+    robot.feed_state()
+    robot.wait_for_command(moving=True)
+
+
+def test_the_stop_service_latches_until_it_is_reset(robot):
+    assert robot.stop().success
+    assert_stands_still(robot, time.monotonic(), ESTOP_S)
+    assert robot.reset_stop().success
+    robot.drive()
+
+
+def test_disabling_stops_and_enabling_goes_on(robot):
+    assert robot.enable(False).success
+    assert_stands_still(robot, time.monotonic(), ESTOP_S)
+    assert robot.enable(True).success
+    robot.wait_for_command(moving=True)
+
+
+def test_reset_forgets_the_episode_and_goes_on_with_the_next_image(robot):
+    robot.stop_feed("image")
+    assert robot.reset().success
+    robot.wait_for_command(moving=False, count=5)
+    robot.feed_image()
+    robot.drive()
+
+
+def test_a_node_starts_disabled_and_moves_once_it_is_enabled(rigs, bundle):
+    rig = rigs.start(model_path=bundle.root, instruction="push left", autostart=True)
+    rig.robot.feed()
+    rig.robot.wait_for_command(moving=False, count=50)
+    assert not any(command.moves for command in rig.robot.commands)
+    assert rig.robot.enable(True).success
+    rig.robot.wait_for_command(moving=True)
+
+
+def test_an_enabled_node_stands_still_before_the_first_image(rigs, bundle):
+    rig = rigs.start(
+        model_path=bundle.root, instruction="push left", autostart=True, start_enabled=True
+    )
+    rig.robot.feed_state()
+    rig.robot.wait_for_command(moving=False, count=50)
+    assert not any(command.moves for command in rig.robot.commands)
+    rig.robot.feed_image()
+    rig.robot.wait_for_command(moving=True)
+
+
+def test_a_dry_run_says_on_its_own_topic_what_it_would_do(rigs, bundle):
+    rig = rigs.start(
+        model_path=bundle.root, instruction="push left", autostart=True, start_enabled=True,
+        dry_run=True,
+    )  # fmt: skip
+    rig.robot.feed()
+    rig.robot.wait_until(lambda: any(command.moves for command in rig.robot.dry_commands))
+    assert not rig.robot.commands
