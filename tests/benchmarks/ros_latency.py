@@ -16,9 +16,6 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "ros")]  # bundles.py, rigs.py
 import environment
-
-environment.find_modules()
-
 import msgspec
 from flags import STOPPED, check_json, check_positive
 
@@ -50,6 +47,7 @@ class LatencyFlags:
 
 def main() -> int:
     """Entry point."""
+    environment.find_modules()
     return run_command(benchmark, LatencyFlags, "ros_latency.py", DESCRIPTION, stopped=STOPPED)
 
 

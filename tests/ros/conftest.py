@@ -29,7 +29,7 @@ def _open_rigs(variables):
     pytest.importorskip("rclpy", reason="rclpy is missing: pip install ros-jazzy-rclpy ...")
     from rigs import Rigs
 
-    return Rigs(variables)
+    return Rigs(variables, tell=print)  # pytest shows it where a test fails
 
 
 @pytest.fixture

@@ -261,7 +261,9 @@ class FakeRobot:
 
     def set_parameter(self, name, value):
         """Set a parameter of the node; its answer (successful, reason)."""
-        request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
+        request = SetParameters.Request(
+            parameters=[Parameter(name, value=value).to_parameter_msg()]
+        )
         return self.ask(SetParameters, "policy/set_parameters", request).results[0]
 
     def parameter_names(self):

@@ -66,9 +66,10 @@ class NodeProcess:
         return self._process.poll() is None
 
     def kill(self):
-        """End it whatever it does, and show its log to a failing test."""
+        """End it whatever it does; returns its log."""
         if self.running():
             self._process.kill()
             self.wait()
-        print(self.log)
+        log = self.log
         self._log.close()
+        return log

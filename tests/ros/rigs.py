@@ -28,10 +28,14 @@ class Rigs:
     """Starts rigs, each in a namespace of its own, and ends whatever still runs at the end.
 
     Starting does not wait for the node: start what is needed together, then use one by one.
+
+    Args:
+        environment: of every node.
+        tell: called with the log of each node in the end.
     """
 
-    def __init__(self, environment):
-        self._environment, self._stack = environment, ExitStack()
+    def __init__(self, environment, tell=lambda log: None):
+        self._environment, self._tell, self._stack = environment, tell, ExitStack()
 
     def __enter__(self):
         return self
@@ -48,6 +52,6 @@ class Rigs:
             {"output_type": output, **parameters},
             **({"program": program} if program else {}),
         )  # fmt: skip
-        self._stack.callback(node.kill)
+        self._stack.callback(lambda: self._tell(node.kill()))
         robot.node_runs = node.running
         return Rig(robot, node)

@@ -18,9 +18,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 import environment
-
-environment.find_modules()
-
 import numpy as np
 from memory import Memory
 
@@ -34,6 +31,10 @@ Image drops, bursts and wrong encodings, clock jumps in stamps, states that mean
 that flap, stops, floods of instructions, any of them at once. Ends with a table of counts."""
 TIMEOUT_S = 0.2  # of images and states
 SILENCE_S = 0.5  # without any command is too long at 100 Hz
+# Of the commands while all is well. A busy machine that freezes the control loop for more than
+# three periods is a reason to stand still, which the watcher cannot see.
+MAX_IDLE = 0.05
+LOG_LINES = 30  # of the node's last words, where something is wrong
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class SoakFlags:
 
 def main() -> int:
     """Entry point."""
+    environment.find_modules()
     return run_command(soak, SoakFlags, "soak.py", DESCRIPTION, stopped="stopped; nothing judged")
 
 
@@ -79,8 +81,11 @@ def drive(flags: SoakFlags) -> dict[str, object]:
     from soak_faults import Camera, Joints, Operator
     from watcher import Sent, judge
 
-    sent = Sent()
-    with tempfile.TemporaryDirectory() as folder, Rigs(environment.enter_domain()) as rigs:
+    sent, logs = Sent(), []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Rigs(environment.enter_domain(), logs.append) as rigs,
+    ):
         bundle = write_joint_bundle(Path(folder) / "robot")
         rig = rigs.start(
             model_path=bundle.root, instruction="push left", autostart=True, start_enabled=True,
@@ -88,8 +93,9 @@ def drive(flags: SoakFlags) -> dict[str, object]:
         )  # fmt: skip
         rig.robot.wait_for_command(moving=False)
         memory = Memory(rig.node.pid)
-        rngs = np.random.default_rng(flags.seed).spawn(3)
-        moody = [kind(rig.robot, sent, rng) for kind, rng in zip((Camera, Joints, Operator), rngs)]
+        kinds = Camera, Joints, Operator
+        rngs = np.random.default_rng(flags.seed).spawn(len(kinds))
+        moody = [kind(rig.robot, sent, rng) for kind, rng in zip(kinds, rngs, strict=True)]
         for one in moody:
             one.start()
         wait(flags.minutes * 60, rig, moody, memory)
@@ -98,7 +104,7 @@ def drive(flags: SoakFlags) -> dict[str, object]:
         time.sleep(1.0)  # the last commands: nothing is fed any more
         heard = list(rig.robot.commands)
         ended_early = not rig.node.running()
-        status, _ = (rig.node.wait(), 0) if ended_early else rig.node.interrupt()
+        status = rig.node.wait() if ended_early else rig.node.interrupt()[0]
 
     arrived_s = np.array([command.arrived_s for command in heard])
     actions = np.array([command.action for command in heard])
@@ -109,6 +115,8 @@ def drive(flags: SoakFlags) -> dict[str, object]:
     findings += [f"{type(one).__name__} failed: {one.failure}" for one in moody if one.failure]
     if ended_early or status:
         findings.append(f"the node ended by itself or badly, status {status}")
+    if findings:
+        print("".join(logs[0].splitlines(keepends=True)[-LOG_LINES:]), file=sys.stderr)
     return {
         "minutes": flags.minutes,
         "seed": flags.seed,
@@ -144,7 +152,7 @@ def find(verdict, memory, *, bounded):
     ]
     if not verdict.well:
         findings.append("all was never well: nothing shows that the node ever had to move")
-    if verdict.idle > 0.01 * verdict.well:
+    if verdict.idle > MAX_IDLE * verdict.well:
         findings.append(f"{verdict.idle} of {verdict.well} commands stood still while all was well")
     if not bounded:
         findings.append("a command was not finite or out of bounds")

@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from typing import ClassVar
 
 import numpy as np
 from pictures import cut_short, picture
 
 HOUR_S = 3600.0
-WORDS = "reach the red block and push it left right away zebra".split()
+WORDS = ["reach", "the", "red", "block", "and", "push", "it", "left", "right", "away", "zebra"]
 
 
 class Moody(threading.Thread):
@@ -25,7 +26,7 @@ class Moody(threading.Thread):
     """
 
     rate_hz: float
-    moods: dict[str, float]
+    moods: ClassVar[dict[str, float]]
 
     def __init__(self, robot, sent, rng):
         super().__init__(daemon=True)
@@ -66,7 +67,7 @@ class Camera(Moody):
     """Frames that come, come not, come all at once, or are not what they should be."""
 
     rate_hz = 30.0
-    moods = {
+    moods: ClassVar = {
         "steady": 6, "silent": 1, "dropping": 1, "bursting": 1, "spoiled": 1, "clock_jumps": 1
     }  # fmt: skip
 
@@ -102,7 +103,7 @@ class Joints(Moody):
     """Positions that come, come not, or mean nothing."""
 
     rate_hz = 50.0
-    moods = {"steady": 6, "silent": 1, "incomplete": 1, "not_numbers": 1}
+    moods: ClassVar = {"steady": 6, "silent": 1, "incomplete": 1, "not_numbers": 1}
 
     def steady(self):
         self._robot.send_state(tuple(self._rng.uniform(-1, 1, 3)))
@@ -122,7 +123,14 @@ class Operator(Moody):
     """Somebody at the panel: orders to stop, and far too many instructions."""
 
     rate_hz = 20.0
-    moods = {"absent": 5, "presses": 1, "flaps": 1, "stops": 1, "disables": 1, "floods": 1}
+    moods: ClassVar = {
+        "absent": 5,
+        "presses": 1,
+        "flaps": 1,
+        "stops": 1,
+        "disables": 1,
+        "floods": 1,
+    }
 
     def absent(self):
         pass
@@ -152,11 +160,11 @@ class Operator(Moody):
     def relax(self):
         """Let everything go, in the order that a node asks for."""
         self._robot.send_estop(False)
-        while not self._ending.is_set():
+        now_s = time.monotonic()
+        while not self._robot.reset_stop().success:  # refused until it has heard of the e-stop
+            if self._ending.wait(0.02):
+                return
             now_s = time.monotonic()
-            if self._robot.reset_stop().success:  # refused until it has heard of the estop
-                break
-            time.sleep(0.02)
         self._sent.end("estop", now_s)
         self._sent.end("stop", now_s)
         now_s = time.monotonic()

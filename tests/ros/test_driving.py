@@ -144,7 +144,7 @@ def test_an_instruction_changed_in_flight_is_followed_without_a_stop(robot, log)
 
 
 def test_an_instruction_that_cannot_be_read_leaves_the_old_one(robot, log):
-    robot.send_instruction("push left " * 10)
+    robot.send_instruction("push\x07left")
     robot.wait_until(lambda: "still following 'push left'" in log())
     heard = robot.listen(0.3)
     assert heard

@@ -1,6 +1,5 @@
 """Lifecycle transitions through their services, with good and bad bundles."""
 
-import pytest
 from bundles import tiny_files, tiny_spec, write_tiny_bundle
 from dds import OVER_DDS
 

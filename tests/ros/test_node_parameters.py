@@ -1,4 +1,4 @@
-"""The node's parameters as another process sees them: names, defaults, ranges, and when they count."""
+"""The parameters as another process sees them: names, defaults, ranges, when they count."""
 
 import pytest
 from dds import OVER_DDS
@@ -11,12 +11,13 @@ DEFAULTS = {
     "max_observation_age": 0.5, "max_future_stamp": 0.05, "max_latent_age": 0.0,
     "max_linear_velocity": 0.0, "max_angular_velocity": 0.0, "max_acceleration": 0.0,
     "max_joint_step": 0.0, "workspace_min": [], "workspace_max": [], "joint_position_min": [],
-    "joint_position_max": [], "joint_names": [], "gripper_joint": "", "stale_action": "stop",
+    "joint_position_max": [], "joint_names": [], "gripper_joint": "", "action_meaning": [],
+    "stale_action": "stop",
     "start_enabled": False, "dry_run": False, "inference_threads": 1, "real_time_priority": 0,
     "cpu": -1, "expected_image_rate": 0.0,
 }  # fmt: skip
 STRUCTURAL = ("device", "backend", "output_type", "image_transport", "autostart", "dry_run")
-OTHERS = {"model_path", "frame_id", "chunk_timeout"}
+OTHERS = {"model_path", "frame_id", "chunk_timeout", "action_meaning"}
 OF_RCLPY = {"use_sim_time", "start_type_description_service"}
 
 

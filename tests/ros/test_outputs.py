@@ -110,9 +110,7 @@ def test_a_joint_command_is_in_the_controllers_order(outputs):
 
 def test_an_output_that_the_actions_do_not_mean_is_refused(rigs, bundle, twist_bundle):
     cases = {"twist": bundle, "joint_trajectory": twist_bundle}
-    started = [
-        rigs.start(output, model_path=one.root, **START) for output, one in cases.items()
-    ]
+    started = [rigs.start(output, model_path=one.root, **START) for output, one in cases.items()]
     started.append(rigs.start(model_path=bundle.root, joint_names=["elbow", *JOINTS[1:]], **START))
     for rig, word in zip(started, ("twist", "trajectory", "elbow"), strict=True):
         assert rig.node.wait() == 1

@@ -104,6 +104,6 @@ def _inside(spans, now_s, after_s, until_s):
     """Whether each of `now_s` lies in a span that begins and ends that much later."""
     inside = np.zeros(len(now_s), bool)
     for begin_s, end_s in spans:
-        end_s = np.inf if end_s is None else end_s
-        inside |= (now_s >= begin_s + after_s) & (now_s < end_s + until_s)
+        over = end_s is not None and now_s >= end_s + until_s
+        inside |= (now_s >= begin_s + after_s) & ~np.asarray(over)
     return inside

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from latency.greys import INSTRUCTION, STATE, grey_frames, key
 
 from lapa_edge.errors import LapaError
+from latency.greys import INSTRUCTION, STATE, grey_frames, key
 
 PROGRAM = Path(__file__).with_name("slow_nodes.py")
 CAMERA_HZ = 30.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -67,10 +68,8 @@ class CallbackNode(Node):
 def spin_callback_node():
     """Until a signal."""
     rclpy.init()
-    try:
+    with suppress(KeyboardInterrupt, ExternalShutdownException):
         rclpy.spin(CallbackNode())
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
     return 0
 
 

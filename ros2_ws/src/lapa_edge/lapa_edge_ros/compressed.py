@@ -52,14 +52,16 @@ def check_compressed(message: CompressedMessage) -> None:
     data = bytes(message.data)  # type: ignore[call-overload]
     if "compressedDepth" in message.format or not data.startswith((_JPEG_START, _PNG_START)):
         raise RuntimeInputError(
-            "image",
+            "compressed image",
             f"expected a JPEG or PNG of a camera, got format {message.format!r}",
             "choose jpeg or png in the camera's image transport",
         )
     if data.startswith(_PNG_START):
         _check_png(data)
     elif not data.rstrip(b"\0").endswith(_JPEG_END):  # cameras pad their buffers with zeros
-        raise RuntimeInputError("image", f"JPEG of {len(data)} bytes is cut off before its end")
+        raise RuntimeInputError(
+            "compressed image", f"JPEG of {len(data)} bytes is cut off before its end"
+        )
 
 
 def decode_image(message: CompressedMessage) -> NDArray[np.uint8]:
@@ -74,21 +76,25 @@ def decode_image(message: CompressedMessage) -> NDArray[np.uint8]:
         # Its own pixels: a camera's note of how it is held turns nothing.
         picture = cv2.imdecode(flat, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
-        raise RuntimeInputError("image", f"OpenCV cannot decode it: {error.err}") from error
+        raise RuntimeInputError(
+            "compressed image", f"OpenCV cannot decode it: {error.err}"
+        ) from error
     if picture is None:
-        raise RuntimeInputError("image", f"OpenCV cannot decode {len(flat)} bytes of it")
+        raise RuntimeInputError("compressed image", f"OpenCV cannot decode {len(flat)} bytes of it")
     return picture[..., ::-1]  # BGR
 
 
 def _check_png(data: bytes) -> None:
     at, kind = len(_PNG_START), b""
     while kind != b"IEND":
-        if at + 12 > len(data):
-            raise RuntimeInputError("image", f"PNG of {len(data)} bytes is cut off before its end")
-        length, kind = struct.unpack_from(">I4s", data, at)
+        length, kind = struct.unpack(">I4s", data[at : at + 8].ljust(8, b"\0"))
+        if at + 12 + length > len(data):
+            raise RuntimeInputError(
+                "compressed image", f"PNG of {len(data)} bytes is cut off before its end"
+            )
         body = data[at + 4 : at + 8 + length]
         if data[at + 8 + length : at + 12 + length] != struct.pack(">I", zlib.crc32(body)):
-            raise RuntimeInputError("image", f"PNG: the checksum of {kind!r} is wrong")
+            raise RuntimeInputError("compressed image", f"PNG: the checksum of {kind!r} is wrong")
         if kind == b"IHDR":
             _check_pixels(depth=body[12], colour=body[13])
         at += 12 + length

@@ -59,6 +59,7 @@ class Report:
     ticks_s: Sequence[float] = ()
     ticks_missed: int = 0
     unsent: int = 0
+    late_joints: Sequence[str] = ()
     latent_age_s: float | None = None
     observation_ages_s: Sequence[float] = ()
     stops: Mapping[str, int] = field(default_factory=dict)
@@ -76,6 +77,8 @@ def assess(report: Report) -> tuple[Level, str]:
         problems.append(report.failure)
     elif not moving:
         problems.append(f"stopped: {report.stopped}")
+    if report.late_joints:
+        problems.append(f"no news of {', '.join(report.late_joints)}")
     if report.image_hz < _ENOUGH * report.expected_image_hz:
         rate = f"{report.image_hz:.1f} Hz, expected {report.expected_image_hz:.1f}"
         problems.append(f"images at {rate}: {SHARED_MEMORY_HINT}")
@@ -113,6 +116,7 @@ def values(report: Report) -> dict[str, str]:
         "control rate expected (Hz)": _number(report.control_hz),
         "control jitter p50 (ms)": _ms(jitter_p50),
         "control jitter p99 (ms)": _ms(jitter_p99),
+        "joints late": ", ".join(report.late_joints) or "-",
         "control ticks missed": str(report.ticks_missed),
         "commands not sent": str(report.unsent),
         "latent age (ms)": _ms(report.latent_age_s),

@@ -70,6 +70,11 @@ class Inference:
         """What the policy is told to do, in words."""
         return self._policy.instruction
 
+    @property
+    def alive(self) -> bool:
+        """Whether its thread still runs."""
+        return self._thread.is_alive()
+
     def start(self) -> None:
         """Look from now on, whenever a frame is there."""
         self._thread.start()
@@ -91,7 +96,7 @@ class Inference:
         """
         self.ask_to_end()
         self._thread.join(JOIN_TIMEOUT_S)
-        return not self._thread.is_alive()
+        return not self.alive
 
     def ask_to_end(self) -> None:
         """Hand over no more latents."""
@@ -135,13 +140,11 @@ class Inference:
         if words is None or words == self._policy.instruction:
             return
         try:
-            unknown = self._policy.set_instruction(words)
+            self._policy.set_instruction(words)  # logs what of it training never met
         except LapaError as error:
             self._log.warning(f"{error}; still following {self._policy.instruction!r}")
             return
         self._log.info(f"instruction: {words!r}")
-        if unknown:
-            self._log.warning(f"instruction: training never met {', '.join(unknown)}")
 
     def _run(self) -> None:
         next_s = time.monotonic()

@@ -47,6 +47,13 @@ class StateBoard:
         """The joints that no message has named yet."""
         return [name for name in self._names if name not in self._board]
 
+    def late(self, now_s: float, timeout_s: float) -> list[str]:
+        """The joints of which there was no news for so long, or never."""
+        board = self._board
+        return [
+            name for name in self._names if name not in board or now_s - board[name][1] > timeout_s
+        ]
+
     def read(self, now_s: float) -> tuple[NDArray[np.float32], float] | None:
         """The state ``f32 [s]`` in the policy's order and when its oldest joint was received.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,18 @@ from lapa_edge_ros.signals import Signals
 SPIN_S = 0.1  # a signal is noticed after at most this long
 # The default of 5 ms is half a period at 100 Hz for a publisher that waits its turn.
 SWITCH_INTERVAL_S = 0.0005
+
+
+class RosLog(logging.Handler):
+    """What the library warns of, in the node's log."""
+
+    def __init__(self, node: PolicyNode) -> None:
+        super().__init__(logging.WARNING)
+        self._log = node.get_logger()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """As a warning, whatever it is: rclpy wants one severity per line of code."""
+        self._log.warning(self.format(record))
 
 
 def start(node: PolicyNode) -> bool:
@@ -52,6 +65,7 @@ def main(args: Sequence[str] | None = None) -> int:
         get_logger("policy").fatal(str(error))
         rclpy.shutdown()
         return 1
+    logging.getLogger("lapa_edge").addHandler(RosLog(node))
     try:
         if node.get_parameter("autostart").value and not start(node):
             return 1

@@ -3,7 +3,8 @@
     source -> gate -> output -> topic
 
 It runs beside the executor, so that no callback delays a command, and never waits for the policy.
-Deadlines are absolute; one that has passed is skipped, never made up for in a burst.
+Deadlines are absolute; those that have passed by a period or more are skipped, never made up for in
+a burst.
 """
 
 from __future__ import annotations
@@ -100,9 +101,14 @@ class Publisher:
 
 
 def next_tick(deadline_s: float, now_s: float, period_s: float) -> tuple[float, int]:
-    """The next deadline after `now_s` on the grid of the last one, and how many were missed."""
-    missed = max(0, int((now_s - deadline_s) / period_s))
-    return deadline_s + (missed + 1) * period_s, missed
+    """The deadline to wait for after a tick that ended at `now_s`, and how many are given up.
+
+    One that passed less than a period ago is still kept, late: a tick that began late and took long
+    must not cost the next one too.
+    """
+    following_s = deadline_s + period_s
+    missed = max(0, int((now_s - following_s) / period_s))
+    return following_s + missed * period_s, missed
 
 
 class StopLog:
