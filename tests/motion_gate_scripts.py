@@ -52,7 +52,9 @@ def write_script(rng, faults, a, s):
         return rng.random(t) < faults * likely
 
     def ages(usual_s, limit_s):
-        strange = np.array([limit_s, np.nextafter(limit_s, 9), 2 * limit_s, -0.01, np.nan, np.inf])
+        strange = np.array(
+            [limit_s, np.nextafter(limit_s, 9), 2 * limit_s, -0.01, -1, np.nan, np.inf]
+        )
         broken = np.where(rng.random(t) < 0.5, rng.choice(strange, t), rng.random(t) * 3 * limit_s)
         return np.where(seldom(), broken, usual_s)
 
@@ -72,7 +74,7 @@ def write_script(rng, faults, a, s):
         finite=np.array([bool(np.isfinite(x).all()) for x in arrived]),
         stopped=seldom(0.3),
         image=~seldom(0.2),
-        image_age_s=ages(0.03, AGES.image_timeout_s),
+        image_age_s=ages(0.03, AGES.image_timeout_s) - back,  # received before the clock went back
         stamped=~seldom(),
         stamp_age_s=ages(0.05, AGES.max_observation_age_s),
         latent_age_s=ages(0.1, AGES.max_latent_age_s),

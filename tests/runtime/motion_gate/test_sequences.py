@@ -16,8 +16,8 @@ from lapa_edge.runtime.safety import Command
 EXAMPLES = 1000
 SPEED, TURN, ACCELERATION, STEP, BOX = 0.25, 0.5, 2.0, 0.02, 0.1
 HAND, ARM = hand_robot(), arm_robot()
-SHUTS_DOWN = {StopReason.NO_IMAGE, StopReason.IMAGE_AGE, StopReason.STAMP_AGE}
-SHUTS_DOWN |= {StopReason.LATENT_AGE, StopReason.CHUNK_EXHAUSTED}
+LATE = {StopReason.NO_IMAGE, StopReason.IMAGE_AGE, StopReason.STAMP_AGE}
+LATE |= {StopReason.LATENT_AGE, StopReason.CHUNK_EXHAUSTED}
 RANGES = {Clamp.WORKSPACE, Clamp.JOINT_POSITION, Clamp.ACTION_RANGE}
 
 
@@ -33,7 +33,7 @@ class Told:
 
 
 def play(gate, script, a, s):
-    """Drive the gate; the robot goes where it is told, but for its kicks."""
+    """Drive the gate; the robot goes where it is told, but for its drift."""
     columns = (getattr(script, f.name) for f in fields(Script))
     rows = zip(*(x.tolist() if getattr(x, "ndim", 2) == 1 else x for x in columns), strict=True)
     place, ros_now_s = np.zeros(s, np.float32), 1.7e9
@@ -151,9 +151,7 @@ def check_hand(told, moves, stale_action, ranged):
     linear, angular = told.action[:, :3], told.action[:, 3:6]
     check_velocities(linear, SPEED, told, 1e-7, ranged)
     check_velocities(angular, TURN, told, 1e-7, False)
-    brakes = np.array([reason in SHUTS_DOWN for reason in told.reason]) & (
-        stale_action == "decelerate"
-    )
+    brakes = np.array([reason in LATE for reason in told.reason]) & (stale_action == "decelerate")
     assert not told.action[~moves & ~brakes, :6].any()
     if ranged:
         check_range(told.state[moves], linear[moves], -BOX, BOX, 1e-6)
@@ -168,7 +166,7 @@ def check_arm(told, moves, stale_action, ranged):
     assert not (np.abs(steps[moves]) > STEP + spacing).any()
     velocity = steps / PERIOD_S
     before = np.vstack((np.zeros(2), velocity[:-1]))
-    at_once = np.array([stale_action == "stop" or r not in SHUTS_DOWN for r in told.reason])
+    at_once = np.array([stale_action == "stop" or r not in LATE for r in told.reason])
     before[1:][~moves[:-1]] = np.nan  # it braked, or did not: the hand's test tells
     before[1:][~moves[:-1] & at_once[:-1]] = 0
     calm = moves & np.array([not clamps & RANGES for clamps in told.clamps])
