@@ -36,9 +36,9 @@ from importlib import metadata, util
 
 place = util.find_spec("lapa_edge").origin
 assert not place.startswith(sys.argv[1]), f"the workspace hides the pip package: {place}"
-version, ours = metadata.version("lapa-edge"), metadata.version("lapa-edge-ros")
 place = metadata.distribution("lapa-edge").locate_file("")
 assert not str(place).startswith(sys.argv[1]), f"the workspace hides pip's metadata: {place}"
+version, ours = metadata.version("lapa-edge"), metadata.version("lapa-edge-ros")
 print(f"lapa-edge {version} from {place}, lapa-edge-ros {ours} from the workspace")
 EOF
 [ -x install/lapa_edge/lib/lapa_edge/policy_node ] || fail "the node's script was not installed"
@@ -46,6 +46,7 @@ EOF
 # The tests start that script through the installed launch files.
 colcon test --base-paths "$root/ros2_ws/src" --event-handlers console_cohesion+
 colcon test-result --all --verbose
+[ -f build/lapa_edge/pytest.xml ] || fail "colcon test ran no tests and said that all went well"
 "$python" - build/lapa_edge/pytest.xml <<'EOF'
 import sys
 from xml.etree import ElementTree
@@ -55,7 +56,7 @@ count, skipped = int(suite.get("tests")), int(suite.get("skipped"))
 for case in suite.iter("testcase"):
     for skip in case.iter("skipped"):
         print(f"NOT CHECKED {case.get('name')}: {skip.get('message')}")
-assert count > 0, "colcon test ran no tests and said that all went well"
+assert count > 0, "colcon test found no tests"
 # Whoever runs this script has said that everything is there.
 assert not skipped, f"{skipped} of {count} tests were skipped"
 EOF

@@ -55,7 +55,7 @@ class Clamps:
         period_s: float,
     ) -> None:
         self._meaning, self._period_s = meaning, period_s
-        self._low, self._high = bundle.low.tolist(), bundle.high.tolist()
+        self.low, self.high = bundle.low.tolist(), bundle.high.tolist()
         self._acceleration = limits.max_acceleration
         self.groups: tuple[Group, ...] = build_groups(spec, meaning, limits, period_s)
         self.ranges: tuple[Range, ...] = build_ranges(spec, bundle, meaning, limits)
@@ -128,7 +128,7 @@ class Clamps:
         return self._motion(self._act(kept, velocity, last), last, clamps, 0)
 
     def _bound(self, action: Sequence[float]) -> list[float]:
-        ends = zip(action, self._low, self._high, strict=True)
+        ends = zip(action, self.low, self.high, strict=True)
         return [low if x < low else high if x > high else x for x, low, high in ends]
 
     def _velocity(self, action: Sequence[float], last: Sequence[float]) -> list[float]:

@@ -184,7 +184,7 @@ class MotionGate:
     def _check(self, motion: Motion, rules: _Rules, *, braking: bool, places: list[float]) -> None:
         clamps = rules.clamps
         broken = (
-            broken_bounds(motion.action, self._bundle)
+            broken_bounds(motion.action, clamps.low, clamps.high)
             or broken_speed(motion, self._velocity, clamps.groups, braking=braking)
             or broken_range(motion, places, clamps.ranges, self._period_s)
         )

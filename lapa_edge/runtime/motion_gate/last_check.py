@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lapa_edge.runtime.action_limits import ActionLimits
 from lapa_edge.runtime.motion_gate.clamps import Motion
 from lapa_edge.runtime.motion_gate.facts import AgeLimits, Facts
 from lapa_edge.runtime.motion_gate.groups import Group, Range
@@ -22,12 +21,14 @@ _RANGES = {Clamp.WORKSPACE, Clamp.JOINT_POSITION, Clamp.ACTION_RANGE}
 _SLACK = 1 + 1e-6  # of the arithmetic here
 
 
-def broken_bounds(action: NDArray[np.float32], bundle: ActionLimits) -> str | None:
-    """What is wrong with numbers that are about to leave, moving or not."""
-    if action.dtype != np.float32 or action.shape != bundle.low.shape:
+def broken_bounds(
+    action: NDArray[np.float32], low: Sequence[float], high: Sequence[float]
+) -> str | None:
+    """What is wrong with numbers that are about to leave."""
+    if action.dtype != np.float32 or action.shape != (len(low),):
         return f"the command is {action.dtype} {list(action.shape)}"
-    ends = zip(action.tolist(), bundle.low.tolist(), bundle.high.tolist(), strict=True)
-    if not all(low <= x <= high for x, low, high in ends):  # NaN is not
+    bounds = zip(action.tolist(), low, high, strict=True)
+    if not all(least <= x <= most for x, least, most in bounds):  # NaN is not
         return "the command is not within the bundle's low and high"
     return None
 

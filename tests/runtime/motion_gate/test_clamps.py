@@ -5,7 +5,6 @@ import pytest
 from motion_gates import AGES, PERIOD_S, arm_robot, build_gate, hand_robot, robot, run
 
 from lapa_edge.runtime.motion_gate.limits import MotionLimits
-from lapa_edge.runtime.motion_gate.meaning import read_meaning
 from lapa_edge.runtime.motion_gate.reasons import Clamp
 
 HAND, ARM = hand_robot(), arm_robot()
@@ -210,12 +209,6 @@ def test_a_gripper_is_neither_slowed_down_nor_kept_within_anything_but_its_bundl
     commands = run(gate, hand(gripper=1), hand(gripper=-1))
     assert [c.action[6] for c in commands] == [1, -1]
     assert not any(c.velocity.any() for c in commands)
-
-
-def test_what_is_other_passes_within_its_bundle():
-    spec = robot(("suction",), ("1",), ("delta",), (-1.0,), (1.0,), ())
-    meaning = read_meaning(spec, {"suction": "other"})
-    assert meaning.moves == ("other",)
 
 
 def test_a_command_belongs_to_its_receiver():

@@ -46,6 +46,7 @@ DESCRIPTION = """Play a bag's images and joint states through the policy node, a
 
 Each recorded action is compared with the node's nearest in time. The node's own time-outs run in
 real time: slower than its image_timeout allows, it stands still."""
+SETTLE_S = 0.1  # after the first latent, for ticks that were decided without it
 LINGER_S = 0.5  # for the commands that the last image brings about
 
 
@@ -123,7 +124,7 @@ class Player:
         self._executor.add_node(node)
         self._started_s = 0.0  # monotonic, the bag's first message
         self._heard: list[tuple[float, tuple[str, ...], Sequence[float]]] = []
-        self._looked = False
+        self._looked_s: float | None = None  # when its first latent was heard
         self.images = 0
         self.late_s = 0.0  # at worst
 
@@ -186,12 +187,13 @@ class Player:
         return collect_actions(self._command_name, self._heard)
 
     def _see(self, latent: String) -> None:
-        self._looked = True
+        self._looked_s = self._looked_s or time.monotonic()
 
     def _note(self, message: Any) -> None:
-        if not self._looked:
-            return  # it stands still, which is no answer to any image
-        time_s = (time.monotonic() - self._started_s) * self._flags.rate
+        now_s = time.monotonic()
+        if self._looked_s is None or now_s - self._looked_s < SETTLE_S:
+            return  # it stands still yet, which is no answer to any image
+        time_s = (now_s - self._started_s) * self._flags.rate
         self._heard.append((time_s, *action_of(message)))
 
     def _command_type(self) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rosbags import rosbag2
@@ -22,32 +23,47 @@ def frames() -> list[np.ndarray]:
     return [np.full((*SIZE, 3), level) for level in levels]
 
 
-def write_bag(path: Path, actions: Sequence[Sequence[float]]) -> Path:
+def write_bag(path: Path, actions: Sequence[Sequence[float]], *, compressed: bool = False) -> Path:
     """A rosbag2 folder with an MCAP file: one image, measurement and action at 20 Hz each."""
-    types = STORE.types
-    stamp = types["builtin_interfaces/msg/Time"](START_NS // 10**9, 0)
-    header = types["std_msgs/msg/Header"](stamp, "camera")
-    layout = types["std_msgs/msg/MultiArrayLayout"]([], 0)
-    image, joints, command = (
-        types[f"{kind}"]
-        for kind in (
-            "sensor_msgs/msg/Image", "sensor_msgs/msg/JointState", "std_msgs/msg/Float64MultiArray"
-        )
-    )  # fmt: skip
-    none = np.zeros(0)
-    height, width = SIZE
+    image = _compressed if compressed else _raw
     with rosbag2.Writer(path, version=9, storage_plugin=rosbag2.StoragePlugin.MCAP) as writer:
-        topics = {
-            topic: writer.add_connection(topic, kind.__msgtype__, typestore=STORE)
-            for topic, kind in ((CAMERA, image), (JOINTS, joints), (COMMANDS, command))
-        }
+        topics: dict[str, Any] = {}
         for i, (frame, action) in enumerate(zip(frames(), actions, strict=True)):
-            messages = {
-                CAMERA: image(header, height, width, "rgb8", 0, width * 3, frame.reshape(-1)),
-                JOINTS: joints(header, list(JOINT_NAMES), np.array(POSITIONS), none, none),
-                COMMANDS: command(layout, np.array(action, np.float64)),
-            }
-            for topic, message in messages.items():
-                data = STORE.serialize_cdr(message, message.__msgtype__)
+            for topic, message in (
+                (CAMERA, image(frame)), (JOINTS, _joints()), (COMMANDS, _command(action))
+            ):  # fmt: skip
+                kind = message.__msgtype__
+                if topic not in topics:
+                    topics[topic] = writer.add_connection(topic, kind, typestore=STORE)
+                data = STORE.serialize_cdr(message, kind)
                 writer.write(topics[topic], START_NS + round(i / HZ * 1e9), data)
     return path
+
+
+def _header() -> Any:
+    stamp = STORE.types["builtin_interfaces/msg/Time"](START_NS // 10**9, 0)
+    return STORE.types["std_msgs/msg/Header"](stamp, "camera")
+
+
+def _raw(frame: np.ndarray) -> Any:
+    height, width = SIZE
+    kind = STORE.types["sensor_msgs/msg/Image"]
+    return kind(_header(), height, width, "rgb8", 0, width * 3, frame.reshape(-1))
+
+
+def _compressed(frame: np.ndarray) -> Any:
+    import cv2
+
+    _, data = cv2.imencode(".png", frame)  # grey: red and blue may change places
+    return STORE.types["sensor_msgs/msg/CompressedImage"](_header(), "png", data.reshape(-1))
+
+
+def _joints() -> Any:
+    none = np.zeros(0)
+    kind = STORE.types["sensor_msgs/msg/JointState"]
+    return kind(_header(), list(JOINT_NAMES), np.array(POSITIONS), none, none)
+
+
+def _command(action: Sequence[float]) -> Any:
+    layout = STORE.types["std_msgs/msg/MultiArrayLayout"]([], 0)
+    return STORE.types["std_msgs/msg/Float64MultiArray"](layout, np.array(action, np.float64))

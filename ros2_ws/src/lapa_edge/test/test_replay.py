@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import numpy as np
 import pytest
@@ -56,10 +57,13 @@ def replay(share, ros_environment, bundle, tmp_path):
         launched.kill()
 
 
-def test_the_node_does_again_what_it_demonstrated(replay, demonstrated, tmp_path):
+@pytest.mark.parametrize("transport", ["raw", "compressed"])
+def test_the_node_does_again_what_it_demonstrated(replay, demonstrated, tmp_path, transport):
+    if transport == "compressed":
+        pytest.importorskip("cv2", reason="NOT CHECKED: OpenCV is not installed")
     spread = np.ptp(demonstrated, axis=0).max()
-    bag = write_bag(tmp_path / "bag", demonstrated)
-    status, told, output = replay(bag, max_error=spread / 4)
+    bag = write_bag(tmp_path / "bag", demonstrated, compressed=transport == "compressed")
+    status, told, output = replay(bag, max_error=spread / 4, image_transport=transport)
     assert status == 0, output
     assert told["images"] == len(frames())
     assert told["matched"] > len(demonstrated) / 2
@@ -74,6 +78,19 @@ def test_errors_above_the_limit_fail_the_launch(replay, demonstrated, tmp_path):
     assert status == 1
     assert min(dimension["mean_error"] for dimension in told["dimensions"]) > 3.0
     assert "is off by" in output
+
+
+def test_without_a_node_the_replay_says_who_is_missing(
+    share, ros_environment, demonstrated, tmp_path
+):
+    program = share.parents[1] / "lib" / "lapa_edge" / "replay"
+    bag = write_bag(tmp_path / "bag", demonstrated)
+    done = subprocess.run(
+        [program, bag, "--wait", "0.5"], env=ros_environment, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "nobody reads image after 0.5 s; start the node" in done.stderr
 
 
 def test_topics_are_found_by_type(demonstrated, tmp_path):
