@@ -212,7 +212,7 @@ class Clamps:
             if wanted is None or velocity[i] != wanted[i]:
                 there = last[i] * scale + velocity[i] * self._period_s if absolute else velocity[i]
                 moved[i] = there / scale
-        return self._bound(moved)
+        return moved
 
     def _motion(
         self, action: Sequence[float], last: Sequence[float], clamps: set[Clamp], clamped: int
