@@ -117,7 +117,7 @@ def test_at_a_wall_and_beyond_it_only_inwards_is_allowed(place, sign):
 def test_a_wall_that_is_not_given_does_not_limit(limits):
     gate = build_gate(HAND, workspace_min_m=(-1, -1, -1), **limits)
     (command,) = run(gate, hand(1), state=(1e6, 0, 0))
-    assert command.action[0] == 1
+    assert (command.action[0], command.clamps) == (1, frozenset())
 
 
 def drive(gate, place, wanted, ticks):
