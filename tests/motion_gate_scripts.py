@@ -52,9 +52,8 @@ def write_script(rng, faults, a, s):
         return rng.random(t) < faults * likely
 
     def ages(usual_s, limit_s):
-        strange = np.array(
-            [limit_s, np.nextafter(limit_s, 9), 2 * limit_s, -0.01, -1, np.nan, np.inf]
-        )
+        past = [limit_s, np.nextafter(limit_s, 9), 2 * limit_s, np.inf]
+        strange = np.array([*past, -0.01, -1, np.nan])
         broken = np.where(rng.random(t) < 0.5, rng.choice(strange, t), rng.random(t) * 3 * limit_s)
         return np.where(seldom(), broken, usual_s)
 

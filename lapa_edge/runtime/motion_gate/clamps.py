@@ -9,7 +9,7 @@ the last one amounts to. What no limit changed leaves exactly as it came.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -162,7 +162,7 @@ class Clamps:
         self, velocity: list[float], before: Sequence[float], clamps: set[Clamp]
     ) -> None:
         for group in self.groups:
-            change = math.hypot(*(velocity[i] - before[i] for i in group.dims))
+            change = math.hypot(*[velocity[i] - before[i] for i in group.dims])
             if change > group.max_change:
                 clamps.add(Clamp.ACCELERATION)
                 share = group.max_change / change * _SHORTER
@@ -212,7 +212,7 @@ class Clamps:
             if wanted is None or velocity[i] != wanted[i]:
                 there = last[i] * scale + velocity[i] * self._period_s if absolute else velocity[i]
                 moved[i] = there / scale
-        return self._bound(moved)
+        return moved
 
     def _motion(
         self, action: Sequence[float], last: Sequence[float], clamps: set[Clamp], clamped: int
@@ -222,5 +222,7 @@ class Clamps:
         return Motion(rounded, velocity, frozenset(clamps), clamped)
 
 
-def _norm(values: Sequence[float], dims: Iterable[int]) -> float:
-    return math.hypot(*(values[i] for i in dims))
+def _norm(values: Sequence[float], dims: Sequence[int]) -> float:
+    if len(dims) == 1:  # a joint: seven of them several times a tick
+        return abs(values[dims[0]])
+    return math.hypot(*[values[i] for i in dims])

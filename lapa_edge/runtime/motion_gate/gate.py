@@ -207,7 +207,7 @@ class MotionGate:
         self._last = motion.action.tolist() if known else None
         self._standstill.note_sent(motion.action, moving=moving)
         return GatedCommand(
-            action=motion.action.copy(),  # the receiver may change its own
+            action=motion.action,  # the receiver's own: what is remembered is a copy
             stopped=None if stop is None else stop.text,
             clamped=motion.clamped,
             latent_age_s=latent_age_s,

@@ -39,9 +39,10 @@ def broken_speed(
     """Whether it is too fast or changes too fast, or gets faster while it brakes."""
     at_an_end = bool(motion.clamps & _RANGES)  # there it may have to stop at once
     for group in groups:
-        now, was = ([v[i] for i in group.dims] for v in (motion.velocity, before))
+        now = [motion.velocity[i] for i in group.dims]
+        was = [before[i] for i in group.dims]
         speed, was_speed = math.hypot(*now), math.hypot(*was)
-        change = math.hypot(*(a - b for a, b in zip(now, was, strict=True)))
+        change = math.dist(now, was)
         fastest = was_speed if braking else group.max_speed
         if not speed <= fastest * _SLACK + group.rounding:
             return f"{group.clamp.value}: {speed:g} is more than {fastest:g}"

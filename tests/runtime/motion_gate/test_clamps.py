@@ -113,10 +113,11 @@ def test_at_a_wall_and_beyond_it_only_inwards_is_allowed(place, sign):
     assert inwards.action[2] == -sign
 
 
-def test_a_wall_that_is_not_given_does_not_limit():
-    gate = build_gate(HAND, workspace_min_m=(-1, -1, -1))
+@pytest.mark.parametrize("limits", [{}, {"max_acceleration": 200.0}])
+def test_a_wall_that_is_not_given_does_not_limit(limits):
+    gate = build_gate(HAND, workspace_min_m=(-1, -1, -1), **limits)
     (command,) = run(gate, hand(1), state=(1e6, 0, 0))
-    assert command.action[0] == 1
+    assert (command.action[0], command.clamps) == (1, frozenset())
 
 
 def drive(gate, place, wanted, ticks):
@@ -165,6 +166,23 @@ def test_a_joint_is_not_told_to_leave_its_range():
     assert command.action[:2].tolist() == near(0.5, -0.5)
     assert command.action[0] <= 0.5
     assert command.clamps == {Clamp.JOINT_POSITION}
+
+
+@pytest.mark.parametrize(("name", "side", "limit"), [("joint_1", 1, 0.1), ("joint_2", -1, -0.1)])
+def test_a_joints_range_holds_to_the_last_digit(name, side, limit):
+    which = "max" if side > 0 else "min"  # as float32 both ends lie further out
+    gate = build_gate(ARM, **{f"joint_position_{which}_rad": {name: limit}})
+    (command,) = run(gate, arm(side, side), state=(0, 0))
+    reached = float(command.action[ARM.action.names.index(name)])
+    assert abs(reached) <= 0.1
+    assert reached == pytest.approx(limit, abs=1e-7)
+
+
+def test_a_target_that_nothing_limits_is_sent_bit_for_bit():
+    targets = [arm(1.9, 0.3), arm(1e-20, -1e-20), arm(-1.7, 1.1)]
+    commands = run(build_gate(ARM), *targets, state=(1.3, 0.7))
+    for command, target in zip(commands, targets, strict=True):
+        assert command.action.tolist() == np.array(target, np.float32).tolist()
 
 
 def test_a_joint_outside_its_range_may_only_move_inwards():

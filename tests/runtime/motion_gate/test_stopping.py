@@ -145,6 +145,13 @@ def test_a_position_on_hold_stays_the_last_commanded():
     assert at(gate, 0.02, **LATE) == still
 
 
+def test_a_position_on_hold_that_is_stopped_stays_where_it_is_measured_then():
+    gate = lifted("hold")
+    at(gate, 0.03, **LATE)
+    gate.latches.stop()
+    assert at(gate, 0.0625, **LATE) == [0.0625, 0.0625, 1]
+
+
 def test_a_position_that_decelerates_rolls_out_and_stays_there():
     gate = build_gate(ARM, stale_action="decelerate", max_acceleration=2.0)
     run(gate, *[(1, 1, 1)] * 3, state=(0, 0))
@@ -166,6 +173,12 @@ def test_after_a_stop_a_joint_moves_on_from_where_it_stood():
     gate = build_gate(ARM, max_joint_step_rad=0.02)
     run(gate, *[(1, 1, 1)] * 5, state=(0, 0))
     at(gate, 0.5, **LATE)
+    assert at(gate, 0.5)[0] == pytest.approx(0.52)
+
+
+def test_the_first_step_begins_where_the_arm_is_measured_not_at_a_guess():
+    gate = build_gate(ARM, max_joint_step_rad=0.02)
+    gate.decide(wants(0, 0, 0), replace(fresh(), state=None))
     assert at(gate, 0.5)[0] == pytest.approx(0.52)
 
 
