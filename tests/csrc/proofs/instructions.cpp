@@ -69,7 +69,7 @@ bool run(ControlCycle& cycle, const Case& kind, std::size_t variant, bool breaks
   cycle.states().publish();
 
   CALLGRIND_TOGGLE_COLLECT;
-  cycle.take_latent();
+  cycle.take_latent(kNow);
   cycle.take_state();
   cycle.rehearse(kNow);
   const Decision decision = cycle.act(kNow);
