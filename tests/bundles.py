@@ -73,9 +73,7 @@ def tiny_spec(
             control_hz=control_hz,
         ),
         text=TextSpec(max_tokens=6, d=5),
-        timing=TimingSpec(
-            policy_hz=policy_hz, max_latent_age_s=max_latent_age_s, blend_s=blend_s
-        ),
+        timing=TimingSpec(policy_hz=policy_hz, max_latent_age_s=max_latent_age_s, blend_s=blend_s),
     )
 
 

@@ -332,8 +332,8 @@ void register_control_loop(py::module_& module) {
            py::arg("holds") = py::tuple(), py::arg("grippers") = py::tuple(),
            py::arg("last_action") = true, py::arg("latent_age") = true,
            py::arg("chunk_index") = false, py::arg("max_latent_age_s"), py::arg("max_state_age_s"),
-           py::arg("blend_s") = 0.0, py::arg("rate_hz"), py::arg("early_wake_s"), py::arg("priority") = 0,
-           py::arg("cpu") = py::none(), py::arg("lock_memory") = false)
+           py::arg("blend_s") = 0.0, py::arg("rate_hz"), py::arg("early_wake_s"),
+           py::arg("priority") = 0, py::arg("cpu") = py::none(), py::arg("lock_memory") = false)
       .def("start", &Loop::start)
       .def("stop", &Loop::stop)
       .def("step", &Loop::step, py::arg("now_s"))
