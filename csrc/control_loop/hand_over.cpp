@@ -46,8 +46,8 @@ void HandOver::note(bool moved) noexcept {
 double HandOver::share_of_way(std::int64_t ticks, double at_s) const noexcept {
   const double age_s = at_s - driven_.seen_at_s;
   const bool leads = leads_ & (age_s >= 0) & (age_s <= max_age_s_);
-  const double ticks_left = leads * (ticks_ - static_cast<double>(ticks));  // no branch
-  return 1 / std::max(1.0, ticks_left);
+  const double ticks_after = std::max(0.0, ticks_ - 1 - static_cast<double>(ticks));
+  return 1 / (1 + leads * ticks_after);  // no branch: see the proofs
 }
 
 }  // namespace lapa_edge

@@ -54,7 +54,7 @@ class HandOver:
             if driven is None or not 0 <= now_s - driven.seen_at_s <= self._max_age_s:
                 self._told = newest
             else:  # an equal part of the way at each tick
-                share = 1 / max(1.0, self._ticks - ticks)
+                share = 1 / (1 + max(0.0, self._ticks - 1 - ticks))
                 self._told = _between(driven, newest, share) if share < 1 else newest
         return self._told
 
