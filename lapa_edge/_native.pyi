@@ -293,6 +293,7 @@ class ControlLoop:
         grippers: actions that keep their last command instead of stopping.
         last_action, latent_age, chunk_index: whether the head is told so.
         max_latent_age_s, max_state_age_s: what is older stops the robot.
+        blend_s: how long the head is led from one latent to the next, 0 to max_latent_age_s.
         rate_hz: 50 to 1000.
         early_wake_s: how long before a deadline the thread wakes, rehearses and spins; 0 to half
             a period.
@@ -322,6 +323,7 @@ class ControlLoop:
         chunk_index: bool = False,
         max_latent_age_s: float,
         max_state_age_s: float,
+        blend_s: float = 0.0,
         rate_hz: float,
         early_wake_s: float,
         priority: int = 0,

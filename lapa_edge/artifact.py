@@ -20,9 +20,9 @@ import msgspec
 from lapa_edge.errors import BundleError, ConfigError
 from lapa_edge.spec import PolicySpec, check_spec
 
-# 2: how actions stop and are decoded, cameras, parts of the head's input. A bundle of 1 has none of
-# them, and reads as it always did.
-SCHEMA_VERSION = 2
+# 2: how actions stop and are decoded, cameras, parts of the head's input. 3: how a latent takes
+# over. An older bundle has none of it, and reads as it always did.
+SCHEMA_VERSION = 3
 MANIFEST = "manifest.json"
 
 

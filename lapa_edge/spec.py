@@ -108,11 +108,13 @@ class TimingSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Rates the policy was trained for.
 
     ``max_latent_age_s`` is the oldest latent the head has seen in training: past it the robot
-    stops.
+    stops. ``blend_s`` is how long the runtime takes to lead the head from one latent to the next,
+    see `lapa_edge.runtime.hand_over`; with 0 each takes over in one tick.
     """
 
     policy_hz: float
     max_latent_age_s: float
+    blend_s: float = 0.0
 
 
 class PolicySpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -210,6 +212,7 @@ def check_spec(spec: PolicySpec) -> None:
     for name, value in positive.items():
         if not 0 < value < float("inf"):
             raise ConfigError(name, f"expected a positive finite number, got {value}")
+    check_blend(spec.timing)
     _check_head_inputs(spec)
     _check_decoding(spec.action)
     _check_kinds(spec.action, s)
@@ -227,6 +230,15 @@ def check_spec(spec: PolicySpec) -> None:
             raise ConfigError(
                 f"action.{name}", f"expected low <= stop <= high, got {low}, {stop}, {high}"
             )
+
+
+def check_blend(timing: TimingSpec) -> None:
+    """Raise `ConfigError` where a latent would not be reached before it is too old to drive."""
+    if not 0 <= timing.blend_s <= timing.max_latent_age_s:  # NaN is refused
+        raise ConfigError(
+            "timing.blend_s",
+            f"expected 0 to {timing.max_latent_age_s}, the max_latent_age_s, got {timing.blend_s}",
+        )
 
 
 def _check_head_inputs(spec: PolicySpec) -> None:

@@ -48,6 +48,7 @@ def tiny_spec(
     policy_hz: float = 20.0,
     control_hz: float = 50.0,
     max_latent_age_s: float = 0.5,
+    blend_s: float = 0.0,
 ) -> PolicySpec:
     """A spec whose every length can be chosen; ``n=0`` is a policy that predicts no codes.
 
@@ -72,7 +73,7 @@ def tiny_spec(
             control_hz=control_hz,
         ),
         text=TextSpec(max_tokens=6, d=5),
-        timing=TimingSpec(policy_hz=policy_hz, max_latent_age_s=max_latent_age_s),
+        timing=TimingSpec(policy_hz=policy_hz, max_latent_age_s=max_latent_age_s, blend_s=blend_s),
     )
 
 

@@ -13,9 +13,9 @@ from lapa_edge.spec import HEAD_PARTS
 STATE = np.array([0.1, 0.2, 0.3], np.float32)
 
 
-def mixed_spec(head_inputs=HEAD_PARTS):
+def mixed_spec(head_inputs=HEAD_PARTS, blend_s=0.0):
     """A velocity, two positions and a gripper; the positions are those of joints 2 and 0."""
-    spec = tiny_spec(a=4)
+    spec = tiny_spec(a=4, blend_s=blend_s)
     action = msgspec.structs.replace(
         spec.action,
         kinds=("delta", "absolute", "gripper", "absolute"),
@@ -25,8 +25,8 @@ def mixed_spec(head_inputs=HEAD_PARTS):
     return msgspec.structs.replace(spec, action=action, head_inputs=head_inputs)
 
 
-def write_mixed_bundle(root, head_inputs=HEAD_PARTS):
-    spec = mixed_spec(head_inputs)
+def write_mixed_bundle(root, head_inputs=HEAD_PARTS, blend_s=0.0):
+    spec = mixed_spec(head_inputs, blend_s)
     return write_bundle(root, spec, tiny_files(spec), {})
 
 

@@ -69,7 +69,7 @@ def test_a_newer_schema_is_named_and_not_called_damage(root):
         manifest["files"] = "described in another way"
 
     edit_manifest(root, from_the_future)
-    with pytest.raises(BundleError, match=r"schema 3 is newer than 2.*upgrade lapa-edge"):
+    with pytest.raises(BundleError, match=r"schema 4 is newer than 3.*upgrade lapa-edge"):
         load_bundle(root)
 
 
@@ -79,6 +79,7 @@ def test_a_bundle_of_the_first_schema_reads_as_it_always_did(root):
         for part, newer in (
             (manifest["spec"], ("cameras", "policy_state", "head_inputs")),
             (manifest["spec"]["action"], ("kinds", "hold", "decoding", "bins", "flow_steps")),
+            (manifest["spec"]["timing"], ("blend_s",)),
         ):
             for name in newer:
                 del part[name]
@@ -87,11 +88,12 @@ def test_a_bundle_of_the_first_schema_reads_as_it_always_did(root):
     bundle = load_bundle(root)
     assert bundle.spec == tiny_spec()
     assert bundle.spec.head_inputs[3:] == ("last_action", "latent_age")
+    assert bundle.spec.timing.blend_s == 0
 
 
 def test_an_older_reader_calls_a_new_bundle_newer(root, monkeypatch):
     monkeypatch.setattr(artifact, "SCHEMA_VERSION", 1)
-    with pytest.raises(BundleError, match=r"schema 2 is newer than 1.*upgrade lapa-edge"):
+    with pytest.raises(BundleError, match=r"schema 3 is newer than 1.*upgrade lapa-edge"):
         load_bundle(root)
 
 

@@ -17,7 +17,9 @@ def changed(part, **fields):
     return msgspec.structs.replace(spec, **{part: new})
 
 
-@pytest.mark.parametrize("lengths", [{}, {"n": 0}, {"s": 0}, {"a": 1, "s": 1, "chunk": 1}])
+@pytest.mark.parametrize(
+    "lengths", [{}, {"n": 0}, {"s": 0}, {"blend_s": 0.5}, {"a": 1, "s": 1, "chunk": 1}]
+)
 def test_a_sound_spec_passes(lengths):
     check_spec(tiny_spec(**lengths))
 
@@ -39,6 +41,9 @@ def test_a_sound_spec_passes(lengths):
         ("action", {"control_hz": float("nan")}, "action.control_hz"),
         ("timing", {"policy_hz": -1.0}, "timing.policy_hz"),
         ("timing", {"max_latent_age_s": float("inf")}, "timing.max_latent_age_s"),
+        ("timing", {"blend_s": -0.01}, "timing.blend_s: expected 0 to 0.5, the max_latent_age_s"),
+        ("timing", {"blend_s": 0.51}, "timing.blend_s: .* got 0.51"),
+        ("timing", {"blend_s": float("nan")}, "timing.blend_s: .* got nan"),
         ("latent", {"k": 0}, "latent.k"),
     ],
 )

@@ -81,6 +81,7 @@ void check_spec(const ControlSpec& spec) {
   check_stops(spec.stops, a, spec.state.mean.size());
   check_age("max_latent_age_s", spec.max_latent_age_s);
   check_age("max_state_age_s", spec.max_state_age_s);
+  check_range("blend_s", spec.blend_s, 0, spec.max_latent_age_s);
 }
 
 void check_options(const LoopOptions& options) {
@@ -164,7 +165,7 @@ class BoundControlLoop {
       lock.lock();
     }
     check_stopped("step");
-    loop_.cycle().take_latent();
+    loop_.cycle().take_latent(now_s);
     loop_.cycle().take_state();
     loop_.cycle().act(now_s);
     return latest_action();
@@ -252,7 +253,7 @@ class BoundControlLoop {
   // Once it runs, such inputs stop the robot; before that they are somebody's mistake.
   void check_waiting_inputs() {
     ControlCycle& cycle = loop_.cycle();
-    cycle.take_latent();
+    cycle.take_latent(0);  // nothing has driven yet, so no time counts
     cycle.take_state();
     check_finite("latent", cycle.latent());
     check_finite("state", cycle.state());
@@ -280,8 +281,8 @@ std::unique_ptr<BoundControlLoop> build(
     std::vector<double> action_low, std::vector<double> action_high,
     std::vector<double> action_stop, std::vector<std::pair<std::size_t, std::size_t>> holds,
     std::vector<std::size_t> grippers, bool last_action, bool latent_age, bool chunk_index,
-    double max_latent_age_s, double max_state_age_s, double rate_hz, double early_wake_s,
-    int priority, std::optional<int> cpu, bool lock_memory) {
+    double max_latent_age_s, double max_state_age_s, double blend_s, double rate_hz,
+    double early_wake_s, int priority, std::optional<int> cpu, bool lock_memory) {
   const ControlSpec spec{latent,
                          {std::move(state_mean), std::move(state_std)},
                          {std::move(action_mean), std::move(action_std)},
@@ -292,6 +293,7 @@ std::unique_ptr<BoundControlLoop> build(
                          {last_action, latent_age, chunk_index},
                          max_latent_age_s,
                          max_state_age_s,
+                         blend_s,
                          rate_hz};
   check_spec(spec);
   const LoopOptions options{rate_hz, early_wake_s, {priority, cpu, lock_memory}};
@@ -330,8 +332,8 @@ void register_control_loop(py::module_& module) {
            py::arg("holds") = py::tuple(), py::arg("grippers") = py::tuple(),
            py::arg("last_action") = true, py::arg("latent_age") = true,
            py::arg("chunk_index") = false, py::arg("max_latent_age_s"), py::arg("max_state_age_s"),
-           py::arg("rate_hz"), py::arg("early_wake_s"), py::arg("priority") = 0,
-           py::arg("cpu") = py::none(), py::arg("lock_memory") = false)
+           py::arg("blend_s") = 0.0, py::arg("rate_hz"), py::arg("early_wake_s"),
+           py::arg("priority") = 0, py::arg("cpu") = py::none(), py::arg("lock_memory") = false)
       .def("start", &Loop::start)
       .def("stop", &Loop::stop)
       .def("step", &Loop::step, py::arg("now_s"))

@@ -24,12 +24,14 @@ ControlCycle::ControlCycle(Controller controller)
       action_(first_action_),
       rehearsed_(first_action_) {}
 
-void ControlCycle::take_latent() noexcept {
-  if (!latents_.take()) return;
-  const Reading& latent = latents_.front();
-  ticks_of_latent_ *= controller_.has_seen(latent.seen_at_s);  // no branch: see the proofs
-  has_latent_ = true;
-  controller_.accept(latent);
+void ControlCycle::take_latent(double at_s) noexcept {
+  if (latents_.take()) {
+    const Reading& latent = latents_.front();
+    ticks_of_latent_ *= controller_.has_seen(latent.seen_at_s);  // no branch: see the proofs
+    has_latent_ = true;
+    controller_.accept(latent);
+  }
+  controller_.prepare(ticks_of_latent_, at_s);
 }
 
 void ControlCycle::take_state() noexcept {
@@ -44,7 +46,9 @@ Decision ControlCycle::act(double now_s) noexcept {
   if (has_state_) standstill_.see(states_.front().values.data());
   const Decision decision = controller_.decide(state(), past(), now_s, action_.data());
   std::swap(action_, last_action_);
-  standstill_.note_sent(last_action_.data(), decision.status == Status::moving);
+  const bool moved = decision.status == Status::moving;
+  standstill_.note_sent(last_action_.data(), moved);
+  controller_.note(moved);
   ++tick_;
   ++ticks_of_latent_;
   publish(last_action_.data(), decision, now_s);

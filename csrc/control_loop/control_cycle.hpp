@@ -46,8 +46,9 @@ class ControlCycle {
   // What follows belongs to the thread that ticks.
 
   /// The newest latent drives from now on; the chunk index begins anew, unless it is the same look
-  /// handed over again. The longer part, where one has come; a tick may skip it.
-  void take_latent() noexcept LAPA_EDGE_NONBLOCKING;
+  /// handed over again. Once per tick, for the tick that is due `at_s`: the longer part of it,
+  /// where a latent takes over.
+  void take_latent(double at_s) noexcept LAPA_EDGE_NONBLOCKING;
 
   /// The newest state. Take the time afterwards: then it cannot lie before the state's.
   void take_state() noexcept LAPA_EDGE_NONBLOCKING;

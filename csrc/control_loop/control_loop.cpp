@@ -95,7 +95,7 @@ void ControlLoop::wait_for(std::int64_t deadline_ns) noexcept {
 }
 
 void ControlLoop::prepare(std::int64_t deadline_ns) noexcept {
-  cycle_.take_latent();
+  cycle_.take_latent(seconds(deadline_ns));
   cycle_.take_state();
   // Not once: what was read early may have been evicted by the deadline, and a core that works
   // keeps its clock up. Another one begins only where the last one's time is left.
@@ -111,7 +111,7 @@ void ControlLoop::prepare(std::int64_t deadline_ns) noexcept {
 
 void ControlLoop::tick(std::int64_t deadline_ns) noexcept {
   const std::int64_t begin_ns = now_ns();
-  if (early_wake_ns_ == 0) cycle_.take_latent();
+  if (early_wake_ns_ == 0) cycle_.take_latent(seconds(begin_ns));
   cycle_.take_state();
   const Decision decision = cycle_.act(seconds(now_ns()));
   const std::int64_t end_ns = now_ns();

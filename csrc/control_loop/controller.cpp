@@ -22,15 +22,22 @@ Controller::Controller(const ControlSpec& spec, ActionHead head)
     : spec_(spec),
       limits_(spec.low, spec.high, spec.stop),
       head_(std::move(head)),
+      hand_over_(spec.latent, spec.blend_s * spec.rate_hz, spec.max_latent_age_s),
       max_ticks_(spec.max_latent_age_s * spec.rate_hz),
       rest_(spec.head_input() - spec.latent),
       chunk_(head_.shape().output) {}
 
 void Controller::accept(const Reading& latent) noexcept {
-  latent_finite_ = all_finite(latent.values.data(), latent.values.size());
-  if (latent_finite_) head_.set_prefix(latent.values.data());
+  hand_over_.accept(latent);
   latent_seen_at_s_ = latent.seen_at_s;
   has_latent_ = true;
+}
+
+void Controller::prepare(std::int64_t ticks, double at_s) noexcept {
+  if (!hand_over_.mix(ticks, at_s)) return;
+  const std::vector<float>& told = hand_over_.told();
+  latent_finite_ = all_finite(told.data(), told.size());
+  if (latent_finite_) head_.set_prefix(told.data());
 }
 
 Decision Controller::decide(const Reading* state, const Past& past, double now_s,

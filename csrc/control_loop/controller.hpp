@@ -1,4 +1,5 @@
-// One control tick as a function of its inputs: no clock, no thread, no memory of the last tick.
+// One control tick as a function of its inputs: no clock, no thread. Of the ticks before it knows
+// what the head was told, from which a new latent takes over.
 //
 // The same decisions and the same bits as lapa_edge/runtime/session.py, which says them in Python.
 #pragma once
@@ -10,16 +11,12 @@
 #include "action_head/action_head.hpp"
 #include "control_loop/action_limits.hpp"
 #include "control_loop/decision.hpp"
+#include "control_loop/hand_over.hpp"
 #include "control_loop/nonblocking.hpp"
+#include "control_loop/reading.hpp"
 #include "control_loop/standstill.hpp"
 
 namespace lapa_edge {
-
-/// Measured or inferred values and the time at which the world looked so, on the caller's clock.
-struct Reading {
-  std::vector<float> values;
-  double seen_at_s;
-};
 
 /// `(x - mean) / std` and back, each step rounded to float32.
 struct Scale {
@@ -39,6 +36,7 @@ struct ControlSpec {
   StopKinds stops;
   HeadParts parts;
   double max_latent_age_s, max_state_age_s;
+  double blend_s;  // that a new latent takes to drive alone
   double rate_hz;  // of the ticks that the chunk index counts
 
   std::size_t head_input() const noexcept {
@@ -66,13 +64,23 @@ class Controller {
   /// The latent [latent] of the decisions to come, in physical order.
   void accept(const Reading& latent) noexcept LAPA_EDGE_NONBLOCKING;
 
+  /// What the tick of `at_s` tells the head of latents, `ticks` after the newest took over; once
+  /// per tick, after the last one's `note`. The longer part of a tick, where there is a way to go.
+  void prepare(std::int64_t ticks, double at_s) noexcept LAPA_EDGE_NONBLOCKING;
+
+  /// Whether the robot moves by what was decided for this tick.
+  void note(bool moved) noexcept LAPA_EDGE_NONBLOCKING { hand_over_.note(moved); }
+
   /// Whether the latent that drives was seen at this time: the same look, handed over again.
   bool has_seen(double seen_at_s) const noexcept LAPA_EDGE_NONBLOCKING {
     return has_latent_ & (latent_seen_at_s_ == seen_at_s);
   }
 
   /// As if no latent had ever been accepted.
-  void forget() noexcept LAPA_EDGE_NONBLOCKING { has_latent_ = false; }
+  void forget() noexcept LAPA_EDGE_NONBLOCKING {
+    has_latent_ = false;
+    hand_over_.note(false);
+  }
 
   /// `state` [s], null where there is none yet. Writes `action` [a], always: finite, within its
   /// limits, that of `past.standstill` unless `moving`.
@@ -87,6 +95,7 @@ class Controller {
   ControlSpec spec_;
   ActionLimits limits_;
   ActionHead head_;
+  HandOver hand_over_;
   double max_ticks_;                 // of a latent
   std::vector<float> rest_, chunk_;  // [head_input - latent], [output]
   double latent_seen_at_s_ = 0;

@@ -41,6 +41,9 @@ class ExportFlags:
     """Dataset whose frames the run and its bundle are compared on. Default: random frames."""
     observations: int = 64
     """Moments the two are compared on."""
+    blend_s: float | None = None
+    """How long the robot leads the head from one latent to the next, seconds, 0 to the run's
+    max_latent_age_s; 0 is at once. As the run was trained, unless given."""
     seed: int = 0
     """Seed of what is random in them."""
 
@@ -65,6 +68,9 @@ def export(flags: ExportFlags) -> None:
         raise ConfigError(
             "--out", "a bundle is extended in place", "copy it first, or leave --out away"
         )
+    if is_bundle and flags.blend_s is not None:
+        fix = "export the run again, or leave --blend-s away"
+        raise ConfigError("--blend-s", "a bundle keeps what it was exported with", fix)
     bundle = load_bundle(flags.source) if is_bundle else export_run(flags)
     if flags.target == "trt":
         export_engines(flags, bundle)
@@ -74,7 +80,7 @@ def export_run(flags: ExportFlags) -> Bundle:
     """A finished run to a bundle that does the same."""
     from lapa_edge.export.bundle import check_place, export_checked_bundle
     from lapa_edge.export.observations import random_observations, read_observations
-    from lapa_edge.train.actions import read_agent
+    from lapa_edge.train.actions import read_agent, with_blend
     from lapa_edge.train.run_directory import RunDirectory
 
     if flags.observations < 1:
@@ -82,6 +88,8 @@ def export_run(flags: ExportFlags) -> Bundle:
     out = flags.out or flags.source / "bundle"
     check_place(out)
     config, agent = read_agent(RunDirectory(flags.source))
+    if flags.blend_s is not None:
+        config = with_blend(config, flags.blend_s)
     count, seed = flags.observations, flags.seed
     if flags.data:
         observations = read_observations(flags.data, config.spec, count, seed)

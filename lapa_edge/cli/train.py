@@ -53,6 +53,9 @@ class Actions(BaselineFlags):
     """Rate at which the policy will look at the camera, Hz."""
     max_latent_age_s: float = 0.4
     """Oldest latent the head must cope with, seconds; past it the robot stops."""
+    blend_s: float | None = None
+    """How long the robot leads the head from one latent to the next, seconds, 0 to
+    --max-latent-age-s; 0 is at once. Half a policy period, unless given."""
     trunk_rate: float = 0.0
     """Learning rate of the pretrained trunk, as a share of the head's; 0 freezes it."""
     decoding: Literal["direct", "bins", "flow"] = "direct"
@@ -121,8 +124,8 @@ def _train_actions(flags: Actions) -> None:
         train_baseline(flags)
         return
     from lapa_edge.errors import ConfigError
-    from lapa_edge.spec import TimingSpec
     from lapa_edge.train.actions import actions_config, train_actions
+    from lapa_edge.train.demo_spec import timing_of
     from lapa_edge.train.latents import read_latent_model
     from lapa_edge.train.policy import read_policy
     from lapa_edge.train.presets import PRESETS
@@ -143,7 +146,7 @@ def _train_actions(flags: Actions) -> None:
         tokenizer=stage2.tokenizer,
         policy=flags.as_trained(stage2.model),
         head=PRESETS[flags.preset].head,
-        timing=TimingSpec(policy_hz=flags.policy_hz, max_latent_age_s=flags.max_latent_age_s),
+        timing=timing_of(flags.policy_hz, flags.max_latent_age_s, flags.blend_s),
         chunk=flags.chunk,
         loop=flags.loop(),
         trunk_rate=flags.trunk_rate,

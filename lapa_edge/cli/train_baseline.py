@@ -49,7 +49,7 @@ def check_without_baseline(flags: BaselineFlags) -> None:
 
 def train_baseline(flags: Actions) -> None:
     """Train one baseline; the runs that lead to it lie below ``--out``."""
-    from lapa_edge.spec import TimingSpec
+    from lapa_edge.train.demo_spec import timing_of
     from lapa_edge.train.methods import Material, MethodConfig, Places, train_at
 
     assert flags.baseline is not None
@@ -89,7 +89,7 @@ def train_baseline(flags: Actions) -> None:
         latent_batch=flags.batch,
         batch=flags.batch,
         learning_rate=flags.learning_rate,
-        timing=TimingSpec(policy_hz=flags.policy_hz, max_latent_age_s=flags.max_latent_age_s),
+        timing=timing_of(flags.policy_hz, flags.max_latent_age_s, flags.blend_s),
         chunk=flags.chunk,
         gap_s=(flags.gap_s,),
         trunk_rate=flags.trunk_rate,

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ from lapa_edge.data.files import held_alone
 from lapa_edge.errors import ConfigError
 from lapa_edge.evaluate.execution import ExecutionMode
 from lapa_edge.evaluate.scenes import SCENES_PER_SEED
+from lapa_edge.train.demo_spec import timing_of
 from lapa_edge.train.methods import METHODS, MethodConfig
 from lapa_edge.train.run_directory import RunDirectory
 
@@ -143,6 +144,10 @@ def read_config(path: Path) -> CompareConfig:
     except msgspec.ValidationError as error:
         raise ConfigError(thing, _explain(str(error))) from error
     _check(thing, config)
+    if "blend_s" not in raw.get("training", {}).get("timing", ["blend_s"]):
+        timing = config.training.timing
+        timing = timing_of(timing.policy_hz, timing.max_latent_age_s)
+        config = msgspec.structs.replace(config, training=replace(config.training, timing=timing))
     return _filled(config)
 
 

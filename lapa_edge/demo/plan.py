@@ -19,7 +19,7 @@ TASKS = (
     "button-press-topdown",
 )
 CAMERA_HZ = 20.0
-TIMING = TimingSpec(policy_hz=10.0, max_latent_age_s=0.4)
+TIMING = TimingSpec(policy_hz=10.0, max_latent_age_s=0.4, blend_s=0.05)
 # Half of the videos show a disturbed expert, so that there is something to recover from.
 VIDEO_NOISE = 0.2
 # Simulated time from a frame to its latent.

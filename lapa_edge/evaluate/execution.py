@@ -88,7 +88,7 @@ class Blocking:
 
     def accept(self, latent: Latent, state: State) -> None:
         self._session.accept(latent)
-        self._head.begin()
+        self._head.begin(latent)
         self._left = self._execute_steps
 
     def act(self, state: State, now_s: float) -> Command:
@@ -119,7 +119,7 @@ class OpenLoop:
 
     def accept(self, latent: Latent, state: State) -> None:
         self._session.accept(latent)
-        self._head.begin(state)
+        self._head.begin(latent, state)
 
     def act(self, state: State, now_s: float) -> Command:
         return self._session.act(state, now_s)
@@ -170,13 +170,15 @@ class PlayingHead:
     def reset(self) -> None:
         """Nothing to play."""
         self._chunk: NDArray[np.float32] | None = None
+        self._latent: Latent | None = None
         self._state: State | None = None
         self._played = 0
 
-    def begin(self, state: State | None = None) -> None:
-        """Make a new chunk at the next call: from `state` ``f32 [s]`` at age 0, where given."""
+    def begin(self, latent: Latent, state: State | None = None) -> None:
+        """Make a new chunk at the next call: from this latent alone, whatever the session leads
+        over from, and from `state` ``f32 [s]`` at age 0, where given."""
         self.reset()
-        self._state = state
+        self._latent, self._state = latent, state
 
     def forward(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """``f32 [in] -> f32 [p * a]``; what is left of the chunk, its last action repeated.
@@ -194,9 +196,11 @@ class PlayingHead:
         return np.concatenate([rest, np.repeat(rest[-1:], self._played - 1, 0)]).ravel()
 
     def _as_it_was(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        x, at, state = x.copy(), self._spec.head_slices(), self._spec.state
+        if self._latent is not None:
+            x[at["latent"]], x[at["context"]] = self._latent.vector, self._latent.context
         if self._state is None:
             return x
-        x, at, state = x.copy(), self._spec.head_slices(), self._spec.state
         normalised = (self._state - np.array(state.mean)) / np.array(state.std)
         x[at["state"]] = normalised.astype(np.float32)
         for part in ("latent_age", "chunk_index"):

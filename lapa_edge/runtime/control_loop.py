@@ -282,6 +282,7 @@ def build_native_loop(
         chunk_index="chunk_index" in spec.head_inputs,
         max_latent_age_s=spec.timing.max_latent_age_s,
         max_state_age_s=float(options.max_state_age_s),
+        blend_s=spec.timing.blend_s,
         rate_hz=rate_hz,
         early_wake_s=float(options.early_wake_s),
         priority=int(options.priority),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import RuntimeInputError
 from lapa_edge.runtime.decoding import Head
+from lapa_edge.runtime.hand_over import HandOver
 from lapa_edge.runtime.head import HeadBackend, HeadInput, HeadPrecision, build_head
 from lapa_edge.runtime.policy import Latent, Policy
 from lapa_edge.runtime.safety import Command, SafetyGate
@@ -82,6 +83,7 @@ class Session:
     ) -> None:
         self.spec, self.policy, self.head = spec, policy, head
         self._input = HeadInput(spec, rate_hz)
+        self._hand_over = HandOver(spec.timing, rate_hz or spec.action.control_hz)
         self._gate = SafetyGate(spec.action, spec.timing.max_latent_age_s)
         self.reset()
 
@@ -90,6 +92,7 @@ class Session:
         self._latent: Latent | None = None
         self._ticks = 0  # since the latent took over
         self._state: NDArray[np.float32] | None = None
+        self._hand_over.forget()
         self._gate.reset()
 
     def look(
@@ -112,7 +115,7 @@ class Session:
         return self.policy.look(frame, seen_at_s, known)
 
     def accept(self, latent: Latent) -> None:
-        """Let the head act on this latent from now on.
+        """Let the head act on this latent from now on; `HandOver` leads over to it.
 
         One that was seen at the same time as the last is the same look handed over again: the
         ticks that the head counts go on.
@@ -120,6 +123,7 @@ class Session:
         if self._latent is None or latent.seen_at_s != self._latent.seen_at_s:
             self._ticks = 0
         self._latent = latent
+        self._hand_over.accept(latent)
 
     def act(self, state: NDArray[np.float32], now_s: float) -> Command:
         """The command for this control tick.
@@ -138,6 +142,7 @@ class Session:
         state = self._check_state(state)
         self._see(state)
         command = self._decide(state, now_s)
+        self._hand_over.note(moved=command.stopped is None)
         self._ticks += 1
         return command
 
@@ -154,6 +159,7 @@ class Session:
         """
         if state is not None:
             self._see(self._check_state(state))
+        self._hand_over.note(moved=False)
         self._ticks += 1
         return self._gate.stop(reason)
 
@@ -180,7 +186,8 @@ class Session:
             return self._gate.stop(reason, age_s)
         if not np.isfinite(state).all():
             return self._gate.stop("state is not finite", age_s)
-        x = self._input.fill(latent, state, self._gate.last_action, age_s, self._ticks)
+        told = self._hand_over.mix(self._ticks, now_s)
+        x = self._input.fill(told, state, self._gate.last_action, age_s, self._ticks)
         if not np.isfinite(x).all():
             return self._gate.stop("latent is not finite", age_s)
         try:

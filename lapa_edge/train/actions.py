@@ -16,7 +16,7 @@ without codes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -49,7 +49,7 @@ from lapa_edge.spec import (
 from lapa_edge.tokenizer import Tokenizer
 from lapa_edge.train.action_bins import fill_bins
 from lapa_edge.train.batches import augment_views, frames_to_tensor
-from lapa_edge.train.demo_spec import spec_from_demos
+from lapa_edge.train.demo_spec import spec_from_demos, timing_of
 from lapa_edge.train.demos import DemoMoments
 from lapa_edge.train.device import pick_device
 from lapa_edge.train.frame_codes import UNKNOWN, codes_of_store
@@ -273,6 +273,17 @@ def build_agent(config: ActionsConfig, pretrained: Pretrained | None) -> Agent:
     spec = config.spec
     bins = ActionBins(len(spec.action.names), spec.action.bins) if spec.action.bins else None
     return Agent(instructed, codebook, spec.head_input_dim, spec.head_output_dim, config.head, bins)
+
+
+def with_blend(config: ActionsConfig, blend_s: float) -> ActionsConfig:
+    """The same run, driven with another ``timing.blend_s``; no weight depends on it.
+
+    Raises:
+        ConfigError: it is negative, or longer than a latent may drive.
+    """
+    timing = config.spec.timing
+    timing = timing_of(timing.policy_hz, timing.max_latent_age_s, blend_s)
+    return replace(config, spec=replace_fields(config.spec, timing=timing))
 
 
 def _shown(config: ActionsConfig) -> Tensor:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
+from msgspec.structs import replace as replace_fields
 from numpy.typing import NDArray
+from torch import Tensor
 
 from lapa_edge.data.episode import Dataset, Episode
 from lapa_edge.data.frame_store import FrameStore
@@ -13,8 +17,10 @@ from lapa_edge.model.action_head import head_input
 from lapa_edge.model.agent import Agent
 from lapa_edge.model.decoding import decode_chunk
 from lapa_edge.model.policy import state_input
+from lapa_edge.runtime.hand_over import HandOver as LatentHandOver
+from lapa_edge.runtime.policy import Latent
 from lapa_edge.runtime.standstill import standing_still
-from lapa_edge.spec import HeadPart, PolicySpec
+from lapa_edge.spec import HeadPart, PolicySpec, TimingSpec
 from lapa_edge.tokenizer import Tokenizer
 from lapa_edge.train.batches import frames_to_tensor
 from lapa_edge.train.demo_spec import normalise, steps_of
@@ -33,12 +39,21 @@ def measure_hand_over(
 
     Returns:
         ``hand_over_at`` and ``hand_over_between``, the mean change of the action at a tick where a
-        new latent takes over and at the other ticks, and ``hand_over_ratio`` of the two. Empty
-        where the demos are too short for any.
+        new latent takes over and at the other ticks, and ``hand_over_ratio`` of the two, as the
+        robot will be driven; where the spec's ``blend_s`` is above 0, the same with every latent
+        taking over at once, ``at_once_...``. Empty where the demos are too short for any.
     """
     demos = [e for e in dataset.labelled.episodes if e.name in store.spans]
     chosen = demos[:: -(-len(demos) // MOST_DEMOS)]
-    found = [_one(spec, tokenizer, agent, demo, store) for demo in chosen]
+    driven = [d for demo in chosen if (d := _drive(spec, tokenizer, agent, demo, store))]
+    found = _summarise("hand_over", [_jump(spec, agent, d, spec.timing) for d in driven])
+    if spec.timing.blend_s:
+        at_once = replace_fields(spec.timing, blend_s=0.0)
+        found |= _summarise("at_once", [_jump(spec, agent, d, at_once) for d in driven])
+    return found
+
+
+def _summarise(name: str, found: list[HandOver]) -> dict[str, float]:
     found = [one for one in found if np.isfinite([one.at, one.between]).all()]
     if not found:
         return {}
@@ -47,21 +62,38 @@ def measure_hand_over(
     if not between > 0:
         return {}  # it never moves, and JSON has no infinity
     return {
-        "hand_over_at": float(at),
-        "hand_over_between": float(between),
-        "hand_over_ratio": float(at / between),
+        f"{name}_at": float(at),
+        f"{name}_between": float(between),
+        f"{name}_ratio": float(at / between),
     }
 
 
+@dataclass(frozen=True)
+class _Driven:
+    """The ticks of a demo that a latent drives.
+
+    parts: by tick, what the head is told but the latents; latents: by look, and `which` drives each
+    tick; took_over, since: as `_schedule`; time_s: of each tick.
+    """
+
+    parts: dict[HeadPart, Tensor]
+    latents: list[Latent]
+    which: NDArray[np.int64]
+    took_over: NDArray[np.bool_]
+    since: NDArray[np.int64]
+    time_s: NDArray[np.float64]
+
+
 @torch.no_grad()
-def _one(
+def _drive(
     spec: PolicySpec, tokenizer: Tokenizer, agent: Agent, demo: Episode, store: FrameStore
-) -> HandOver:
+) -> _Driven | None:
+    """The demo as the policy sees it; None where no look is answered in time."""
     steps, device = steps_of(demo), agent.codebook.device
     look, took_over, since = _schedule(spec, demo, store.count(demo.name), steps.time_s)
     driven = np.flatnonzero(look >= 0)  # ticks that have a latent by then
     if not len(driven):
-        return hand_over_jump(np.zeros((0, 1)), np.zeros(0, bool))
+        return None
     look, time_s = look[driven], steps.time_s[driven]
     frames, which = np.unique(look, return_inverse=True)
     image = frames_to_tensor(store.gather(store.offset(demo.name) + frames), spec.frame, device)
@@ -72,6 +104,8 @@ def _one(
         state = torch.from_numpy(steps.state[np.maximum(step, 0)])
         seen_with = state_input(state, torch.from_numpy(step >= 0)).to(device)
     _, latent, context = agent.look(image, ids.expand(len(frames), -1), seen_with)
+    vectors, contexts = latent.cpu().numpy(), context.cpu().numpy()
+    none = np.zeros(0, np.int32)  # the codes play no part
     rest = standing_still(spec.action, steps.state[0])[None]
     last = np.concatenate([rest, steps.action[:-1]])[driven]
     longest_s = spec.timing.max_latent_age_s
@@ -83,12 +117,39 @@ def _one(
         "latent_age": age.astype(np.float32),
         "chunk_index": index.astype(np.float32),
     }
-    parts = {name: torch.from_numpy(values).to(device) for name, values in told.items()}
-    x = head_input(spec, {"latent": latent[which], "context": context[which], **parts})
+    return _Driven(
+        parts={name: torch.from_numpy(values).to(device) for name, values in told.items()},
+        latents=[
+            Latent(none, vectors[i], contexts[i], float(frame / demo.fps))
+            for i, frame in enumerate(frames)
+        ],
+        which=which,
+        took_over=took_over[driven],
+        since=since[driven],
+        time_s=time_s,
+    )
+
+
+@torch.no_grad()
+def _jump(spec: PolicySpec, agent: Agent, driven: _Driven, timing: TimingSpec) -> HandOver:
+    """How the head goes through these ticks, its latents led over as `timing` says."""
+    device = agent.codebook.device
+    lead = LatentHandOver(timing, spec.action.control_hz)
+    told: list[Latent] = []
+    for tick, look in enumerate(driven.which):
+        if driven.took_over[tick] or not told:
+            lead.accept(driven.latents[look])
+        told.append(lead.mix(int(driven.since[tick]), float(driven.time_s[tick])))
+        lead.note(moved=True)
+    latents: dict[HeadPart, Tensor] = {
+        "latent": torch.from_numpy(np.stack([one.vector for one in told])).to(device),
+        "context": torch.from_numpy(np.stack([one.context for one in told])).to(device),
+    }
+    x = head_input(spec, latents | driven.parts)
     generator = torch.Generator().manual_seed(0)
-    noise = torch.randn(len(frames), spec.chunk_dim, generator=generator).to(device)[which]
-    chunk = decode_chunk(spec.action, agent, x, agent.bins, noise).cpu().numpy()
-    return hand_over_jump(chunk[:, : len(spec.action.names)], took_over[driven])
+    noise = torch.randn(len(driven.latents), spec.chunk_dim, generator=generator).to(device)
+    chunk = decode_chunk(spec.action, agent, x, agent.bins, noise[driven.which]).cpu().numpy()
+    return hand_over_jump(chunk[:, : len(spec.action.names)], driven.took_over)
 
 
 def _schedule(

@@ -262,7 +262,11 @@ class _Training:
         )
 
     def _replanning(self) -> TimingSpec:
-        """A look every two frames of the video; its answer must live until the next but one."""
+        """A look every two frames of the video; its answer must live until the next but one.
+
+        Nothing leads from one to the next: the context is a chunk of actions, played from its
+        start, and halfway between two that began at different times is neither.
+        """
         fps = sorted(self.video.fps.values())[len(self.video.episodes) // 2]
         period_s = REPLAN_FRAMES / fps
         age_s = max(self.config.timing.max_latent_age_s, 2 * period_s)

@@ -38,6 +38,14 @@ def test_a_run_becomes_a_bundle_that_passed_and_says_on_what(tiny_run, tmp_path,
     assert "no --data" in captured.err and "parity passed" in captured.err
 
 
+def test_how_long_a_latent_takes_over_may_be_told_at_export(tiny_run, tmp_path, capsys):
+    out = tmp_path / "bundle"
+    assert run(tiny_run, "--out", out, "--observations", 2, "--blend-s", 0.03) == 0
+    assert load_bundle(out).spec.timing.blend_s == 0.03
+    assert run(tiny_run, "--out", out, "--blend-s", 99) == 1
+    assert "timing.blend_s: expected 0 to" in capsys.readouterr().err
+
+
 def test_with_data_the_bundle_is_compared_on_its_frames(tiny_run, tmp_path, capsys):
     (tmp_path / "clips").mkdir()
     shades = (np.full((32, 48, 3), 30 * i, np.uint8) for i in range(6))
@@ -77,6 +85,7 @@ def test_no_tensorrt_exits_1_with_the_pip_command(tmp_path, capsys, monkeypatch)
     ("flags", "message"),
     [
         (("--target", "onnx"), "for engines add --target trt"),
+        (("--target", "trt", "--blend-s", "0.1"), "a bundle keeps what it was exported with"),
         (("--target", "trt", "--out", "elsewhere"), "a bundle is extended in place"),
         (("--target", "trt", "--board", "toaster"), "one of: agx-orin"),
     ],

@@ -39,6 +39,16 @@ def test_every_config_that_comes_along_is_valid(path: Path) -> None:
     assert variants(read_config(path))
 
 
+def test_a_latent_takes_over_in_half_a_policy_period_unless_told(tmp_path: Path) -> None:
+    def blend_s(timing: str) -> float:
+        text = GOOD.replace('preset = "debug"', f'preset = "debug"\n{timing}')
+        return read_config(write(tmp_path, text)).training.timing.blend_s
+
+    assert blend_s("") == 0.05
+    assert blend_s("timing = { policy_hz = 5.0, max_latent_age_s = 0.5 }") == 0.1
+    assert blend_s("timing = { policy_hz = 5.0, max_latent_age_s = 0.5, blend_s = 0.0 }") == 0
+
+
 def test_the_evaluation_takes_the_recorded_tasks_unless_told(tmp_path: Path) -> None:
     evaluation = read_config(write(tmp_path, GOOD)).evaluation
     assert evaluation

@@ -37,10 +37,16 @@ class CountingHead:
 
 
 def drive(
-    folder: Path, mode: ExecutionMode, latency_s: float, execute_steps: int | None = None
+    folder: Path,
+    mode: ExecutionMode,
+    latency_s: float,
+    execute_steps: int | None = None,
+    blend_s: float = 0.0,
 ) -> tuple[Episode, list[float], CountingHead]:
     """An episode, its commands along dimension 0 in normalised units (NaN: stopped), the head."""
-    bundle = write_tiny_bundle(folder / "bundle", policy_hz=10.0, control_hz=50.0, chunk=P)
+    bundle = write_tiny_bundle(
+        folder / f"bundle-{blend_s}", policy_hz=10.0, control_hz=50.0, chunk=P, blend_s=blend_s
+    )
     head = CountingHead()
     session = Session.of(bundle.spec, Session(bundle, "walk").policy, head)
     line = Line(goal=1e9)
@@ -114,6 +120,18 @@ def test_a_chunk_is_bounded_like_any_other_action(tmp_path: Path) -> None:
     stale = execution.act(state, 0.6)  # the gate's limit is 0.5 s, whatever is left to play
     assert stale.stopped is not None
     assert "old" in stale.stopped
+
+
+def test_a_chunk_is_made_of_its_own_latent_alone(tmp_path: Path) -> None:
+    at = tiny_spec(chunk=P).head_slices()
+
+    def contexts(mode: ExecutionMode, blend_s: float) -> list[list[float]]:
+        _, _, head = drive(tmp_path, mode, 0.0, blend_s=blend_s)
+        return [x[at["context"]].tolist() for x in head.asked]
+
+    for mode in ("blocking", "open-loop"):
+        assert contexts(mode, 0.06) == contexts(mode, 0.0)
+    assert contexts("two-rate", 0.06) != contexts("two-rate", 0.0), "where it does lead over"
 
 
 def test_past_its_end_a_played_chunk_raises() -> None:

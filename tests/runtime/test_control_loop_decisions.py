@@ -1,6 +1,6 @@
 """The native loop decides what the session decides, bit for bit."""
 
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -21,11 +21,12 @@ from lapa_edge.spec import HEAD_PARTS
 
 anything = st.floats(width=32, allow_nan=True, allow_infinity=True)
 ordinary = st.floats(-3, 3, width=32)
+BLENDS_S = (0.0, 0.13)  # at once, and in six and a half ticks
 
 
 @pytest.fixture(scope="module")
 def calibrated(tmp_path_factory):
-    """The same robot, its head calibrated for int8."""
+    """The same robot, its head calibrated for int8; by how long a latent takes over."""
     files = tiny_files(tiny_spec())
     tensors = load(files["weights.safetensors"])
     weights = {
@@ -37,7 +38,11 @@ def calibrated(tmp_path_factory):
     for layer, largest in calibrate(weights, x).items():
         tensors[f"action_head.calibration.{layer}"] = largest
     files["weights.safetensors"] = save(tensors)
-    return write_bundle(tmp_path_factory.mktemp("loop") / "tiny", tiny_spec(), files, {})
+    folder = tmp_path_factory.mktemp("loop")
+    return {
+        blend_s: write_bundle(folder / str(blend_s), tiny_spec(blend_s=blend_s), files, {})
+        for blend_s in BLENDS_S
+    }
 
 
 @pytest.fixture
@@ -64,10 +69,11 @@ def check_same(loop, session, latent, state, now_s):
         assert expected.stopped.startswith(("action head", "latent is not finite"))
 
 
-@pytest.fixture(scope="module", params=["f32", "bf16", "int8"])
+@pytest.fixture(scope="module", params=product(["f32", "bf16", "int8"], BLENDS_S), ids=str)
 def pair(request, calibrated):
-    loop = ControlLoop(calibrated, LoopOptions(precision=request.param))
-    return loop, Session(calibrated, "push left", head_precision=request.param)
+    precision, blend_s = request.param
+    loop = ControlLoop(calibrated[blend_s], LoopOptions(precision=precision))
+    return loop, Session(calibrated[blend_s], "push left", head_precision=precision)
 
 
 def start_episode(pair):
@@ -87,6 +93,26 @@ def test_a_long_episode_has_the_bits_of_the_session(pair):
             state[rng.integers(3)] = rng.choice([np.nan, np.inf, 3e38])
         check_same(loop, session, latent, state, now_s)
     assert loop.stats().statuses["moving"] > 2000
+
+
+def test_whenever_latents_come_the_head_is_led_to_them_as_in_the_session(pair):
+    """Latents before the last one was reached, the same look again, stops and resets on the way."""
+    loop, session = start_episode(pair)
+    rng = np.random.default_rng(1)
+    now_s, told = 0.0, None
+    for tick in range(4000):
+        now_s += 0.02
+        latent = None
+        if rng.random() < (0.3 if tick % 400 < 200 else 0.05):
+            again = told is not None and rng.random() < 0.2
+            told = latent = told if again else build_latent(now_s - rng.uniform(0, 0.55), tick)
+        state = rng.normal(size=3).astype(np.float32)
+        if rng.random() < 0.02:
+            state[rng.integers(3)] = rng.choice([np.nan, np.inf])
+        if rng.random() < 0.005:
+            start_episode(pair)
+            told = None
+        check_same(loop, session, latent, state, now_s)
 
 
 @settings(max_examples=300)
@@ -113,7 +139,7 @@ SUBSETS = [HEAD_PARTS[:3] + kept for n in range(4) for kept in combinations(OPTI
 @pytest.fixture(scope="module", params=SUBSETS, ids=lambda parts: "+".join(parts[3:]) or "no more")
 def mixed(request, tmp_path_factory):
     """A robot of velocities, positions and a gripper, its head told any subset of the parts."""
-    bundle = write_mixed_bundle(tmp_path_factory.mktemp("mixed") / "mixed", request.param)
+    bundle = write_mixed_bundle(tmp_path_factory.mktemp("mixed") / "mixed", request.param, 0.07)
     return ControlLoop(bundle), Session(bundle, "push left")
 
 

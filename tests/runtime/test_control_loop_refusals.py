@@ -198,6 +198,9 @@ def native_arguments(**changes):
             {"last_action": False, "chunk_index": True},
             r"weights: .* of 8 inputs \(latent and context 3, state 3, age 1, chunk index 1\), got",
         ),
+        ({"blend_s": -0.1}, r"blend_s: expected 0.0 to 1.0, got -0.1"),
+        ({"blend_s": 1.1}, r"blend_s: expected 0.0 to 1.0, got 1.1"),
+        ({"blend_s": np.nan}, r"blend_s: expected 0.0 to 1.0, got nan"),
         ({"max_latent_age_s": np.nan}, r"max_latent_age_s: expected a finite time above 0 s"),
     ],
 )

@@ -12,11 +12,11 @@ from clips import FPS, ROBOT, write_clips
 
 from lapa_edge.data.dataset import read_dataset
 from lapa_edge.data.episode import Dataset
-from lapa_edge.errors import DataError
+from lapa_edge.errors import ConfigError, DataError
 from lapa_edge.runtime.standstill import standing_still
 from lapa_edge.spec import FrameSpec, PolicySpec, TextSpec, TimingSpec
 from lapa_edge.tokenizer import build_tokenizer
-from lapa_edge.train.demo_spec import check_demos, spec_from_demos
+from lapa_edge.train.demo_spec import check_demos, spec_from_demos, timing_of
 from lapa_edge.train.demos import DemoMoments
 from lapa_edge.train.frames import open_frames
 
@@ -38,6 +38,14 @@ def open_moments(root: Path) -> tuple[DemoMoments, Dataset]:
     )
     store = open_frames(dataset, frame, root / "cache")
     return DemoMoments(spec, words, dataset, store, moments=5), dataset
+
+
+def test_a_latent_takes_over_in_half_a_policy_period_unless_told() -> None:
+    assert timing_of(10.0, 0.4).blend_s == pytest.approx(0.05)
+    assert timing_of(1.0, 0.4).blend_s == 0.4, "as long as it may drive at most"
+    assert timing_of(10.0, 0.4, 0.0).blend_s == 0
+    with pytest.raises(ConfigError, match=r"timing.blend_s: expected 0 to 0.4.*got 0.5"):
+        timing_of(10.0, 0.4, 0.5)
 
 
 def test_a_moment_is_a_step_within_the_age_limit_of_its_frame(tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ def test_policy_and_actions_train_and_read_back(
         tokenizer=stage2.tokenizer,
         policy=stage2.model,
         head=DEBUG.head,
-        timing=TimingSpec(policy_hz=5.0, max_latent_age_s=0.4),
+        timing=TimingSpec(policy_hz=5.0, max_latent_age_s=0.4, blend_s=0.1),
         chunk=4,
         loop=LOOP,
         trunk_rate=0.3,
@@ -198,7 +198,9 @@ def test_policy_and_actions_train_and_read_back(
     config3, agent = read_agent(run3)
     assert config3 == config
     assert (config3.spec.latent is None) == scratch
-    assert metrics(run3)[-1]["hand_over_ratio"] > 0
+    last = metrics(run3)[-1]
+    assert last["hand_over_ratio"] > 0
+    assert last["hand_over_at"] < last["at_once_at"], "the head is led over, and measured so"
     assert all(torch.equal(v, agent.state_dict()[n]) for n, v in trained.state_dict().items())
     if not scratch:
         assert torch.equal(agent.codebook, codebook)

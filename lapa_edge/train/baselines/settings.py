@@ -12,6 +12,7 @@ from lapa_edge.errors import ConfigError, DataError
 from lapa_edge.model.policy import PolicyConfig
 from lapa_edge.model.text import TRAINED
 from lapa_edge.spec import HEAD_PARTS, Decoding, FrameSpec, HeadPart, TimingSpec
+from lapa_edge.train.demo_spec import timing_of
 from lapa_edge.train.loop import LoopConfig
 from lapa_edge.train.presets import PRESETS, Preset, PresetName
 
@@ -69,10 +70,9 @@ class MethodConfig:
     """Samples per step of the others."""
     learning_rate: float = 1e-3
     """Peak learning rate of every training."""
-    timing: TimingSpec = field(
-        default_factory=lambda: TimingSpec(policy_hz=10.0, max_latent_age_s=0.4)
-    )
-    """Rate at which the policy looks, and the oldest latent the head must cope with."""
+    timing: TimingSpec = field(default_factory=lambda: timing_of(10.0, 0.4))
+    """Rate at which the policy looks, the oldest latent the head must cope with, and how long a new
+    one takes to take over."""
     chunk: int = 8
     """Actions per chunk, control steps."""
     gap_s: tuple[float, ...] = (0.2, 0.3, 0.4)

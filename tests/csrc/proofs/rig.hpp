@@ -57,6 +57,7 @@ inline ControlSpec build_spec() {
           {true, true, true},
           10.0,
           10.0,
+          0.007,  // latents come every five ticks: a new one takes over on the way to the last
           1000.0};
 }
 
@@ -116,7 +117,7 @@ bool run_ticks(ControlCycle& cycle, Step step) {
   for (std::size_t i = 0; i < kTicks; ++i) {
     const double now_s = 1e-3 * static_cast<double>(i);
     feed(cycle, random, i, now_s);
-    cycle.take_latent();
+    cycle.take_latent(now_s);
     cycle.take_state();
     cycle.rehearse(now_s);
     step();

@@ -77,6 +77,9 @@ def count_instructions(tmp_path, set_name, *arguments):
 )
 def test_a_tick_takes_as_many_instructions_whatever_the_values(tmp_path, set_name):
     counts = count_instructions(tmp_path, set_name)
+    acts = counts.pop("act")
+    assert len(acts) == 24
+    assert len(set(acts)) == 1, f"while a latent takes over and after it: {acts}"
     assert len(counts) == 9, "the case of every status was counted"
     for status, numbers in counts.items():
         assert len(numbers) >= 6
