@@ -59,7 +59,6 @@ class FakeRobot:
     def __init__(self, namespace, output="joint_command"):
         self.namespace, self._output = namespace, output
         self.commands, self.dry_commands, self.latents, self.diagnostics = [], [], [], []
-        self.liveliness = []  # (monotonic seconds, publishers of commands alive)
         self.node_runs = lambda: True
         self._feeds, self._clients = {}, {}
 
@@ -114,15 +113,17 @@ class FakeRobot:
                 self.diagnostics.append(status)
 
     def watch_liveliness(self, qos):
-        """Note from now on how many publishers of commands are alive, and since when."""
+        """Pairs of monotonic seconds and how many publishers of commands are alive since then."""
+        alive = []
 
         def note(event):
-            self.liveliness.append((time.monotonic(), event.alive_count))
+            alive.append((time.monotonic(), event.alive_count))
 
         self._node.create_subscription(
             TYPES[self._output], "command", lambda _: None, qos,
             event_callbacks=SubscriptionEventCallbacks(liveliness=note),
         )  # fmt: skip
+        return alive
 
     def note_frames(self, qos):
         """The number of every frame that arrives from now on, see ``camera.py``."""

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from bundles import tiny_spec
 from lapa_edge_ros.inference import Inference
 from lapa_edge_ros.joints import StateBoard
 from lapa_edge_ros.publisher import Publisher, StopLog, next_tick

@@ -162,7 +162,10 @@ def expected_reasons(script, ros_now_s, a, s):
     clock |= script.chunked & not_past(script.chunk_age_s)
     arrived = [np.resize(row, n) for row, n in zip(script.action, script.size, strict=True)]
     state_nan = np.array(
-        [np.isnan(np.resize(k, n)).any() for k, n in zip(script.kick, script.state_size, strict=True)]
+        [
+            np.isnan(np.resize(k, n)).any()
+            for k, n in zip(script.kick, script.state_size, strict=True)
+        ]
     )
     with np.errstate(invalid="ignore"):
         table = [
