@@ -17,7 +17,7 @@ DEFAULTS = {
     "cpu": -1, "expected_image_rate": 0.0,
 }  # fmt: skip
 STRUCTURAL = ("device", "backend", "output_type", "image_transport", "autostart", "dry_run")
-OTHERS = {"model_path", "frame_id", "chunk_timeout"}
+OTHERS = {"model_path", "frame_id", "chunk_timeout", "action_meaning"}
 OF_RCLPY = {"use_sim_time", "start_type_description_service"}
 
 

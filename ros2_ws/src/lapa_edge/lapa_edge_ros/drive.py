@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from lapa_edge.artifact import Bundle
-from lapa_edge.errors import BundleError
+from lapa_edge.errors import BundleError, ConfigError
 from lapa_edge.runtime.control_loop import LoopCommand
 from lapa_edge.runtime.loop_options import LoopOptions
 from lapa_edge.runtime.motion_gate.facts import Facts
@@ -79,6 +79,7 @@ class Drive:
         self.source = self._build_source(bundle)
         self._camera, self._board = Camera(), StateBoard(self.spec.state.names)
         self._inference: Inference | None = None
+        self._left: Inference | None = None  # one whose look hung
         self._publisher: Publisher | None = None
         self._warm_up()
 
@@ -88,10 +89,18 @@ class Drive:
         return self._publisher is not None
 
     def start(self) -> None:
-        """Begin an episode: only what arrives from now on counts."""
+        """Begin an episode: only what arrives from now on counts.
+
+        Raises:
+            ConfigError: the last episode's look still hangs, or the system refused an option.
+        """
+        if self._left is not None and self._left.alive:
+            raise ConfigError(
+                "policy", "the look that hung in the last episode still does", "clean up the node"
+            )
         self._camera.forget()
         self._board.forget()
-        self._inference = Inference(
+        inference = Inference(
             self._policy,
             self._board,
             state_timeout_s=self._settings.state_timeout,
@@ -99,8 +108,9 @@ class Drive:
             hand_over=self._hand_over,
             log=self._log,
         )
-        self._start_commanding()
-        self._inference.start()
+        self._start_commanding(inference)
+        self._inference = inference
+        inference.start()
 
     def forget(self) -> None:
         """Begin a new episode; the policy's thread goes on."""
@@ -109,7 +119,7 @@ class Drive:
         self._end_commanding()
         self._camera.forget()
         self._board.forget()
-        self._start_commanding()
+        self._start_commanding(self._inference)
 
     def halt(self, why: str) -> bool:
         """End the episode with stop commands; whether there was one."""
@@ -123,7 +133,7 @@ class Drive:
         for _ in range(LAST_STOPS):
             self._send(stop, facts)
         if not inference.end():
-            self.hung = True
+            self.hung, self._left = True, inference
             self._log.error("a look hangs; its thread is left behind")
         self._inference = None
         return True
@@ -235,9 +245,7 @@ class Drive:
                 "policy.onnx", f"expected latent and context of {expected} numbers, got {got}"
             )
 
-    def _start_commanding(self) -> None:
-        inference = self._inference
-        assert inference is not None, "inference comes first"
+    def _start_commanding(self, inference: Inference) -> None:
         self._gate.reset()
         self.source.start()
         self._publisher = Publisher(

@@ -70,6 +70,11 @@ class Inference:
         """What the policy is told to do, in words."""
         return self._policy.instruction
 
+    @property
+    def alive(self) -> bool:
+        """Whether its thread still runs."""
+        return self._thread.is_alive()
+
     def start(self) -> None:
         """Look from now on, whenever a frame is there."""
         self._thread.start()
@@ -91,7 +96,7 @@ class Inference:
         """
         self.ask_to_end()
         self._thread.join(JOIN_TIMEOUT_S)
-        return not self._thread.is_alive()
+        return not self.alive
 
     def ask_to_end(self) -> None:
         """Hand over no more latents."""

@@ -7,10 +7,8 @@ state.
 
 from __future__ import annotations
 
+import gc
 import json
-import time
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -19,7 +17,6 @@ from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Bool, String
 
 from lapa_edge.artifact import load_bundle
@@ -28,41 +25,20 @@ from lapa_edge.runtime.motion_gate.facts import Facts
 from lapa_edge.runtime.motion_gate.gate import GatedCommand
 from lapa_edge.runtime.motion_gate.latches import Latches
 from lapa_edge.runtime.policy import Latent
-from lapa_edge_ros.compressed import check_compressed, check_opencv, decode_image
 from lapa_edge_ros.diagnostics import Report, assess, values
 from lapa_edge_ros.drive import Drive
-from lapa_edge_ros.image import image_view
-from lapa_edge_ros.mailbox import Frame
+from lapa_edge_ros.inputs import WARN_EVERY_S, Inputs
 from lapa_edge_ros.outputs import GripperOutput, Output, build_output
 from lapa_edge_ros.parameters import declare_parameters, read_settings
 from lapa_edge_ros.services import Services
 from lapa_edge_ros.settings import Settings, check_settings
 from lapa_edge_ros.table import ROWS
-from lapa_edge_ros.topics import EVERY, NEWEST, SEVERAL, SURE, command_qos
+from lapa_edge_ros.topics import EVERY, SURE, command_qos
+from lapa_edge_ros.transitions import answer_forbidden_transitions, told
 from lapa_edge_ros.wiring import read_wiring
 
-WARN_EVERY_S = 2.0
 DIAGNOSTICS_PERIOD_S = 1.0
-SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-ERROR = TransitionCallbackReturn.ERROR
-Transition = Callable[["PolicyNode", LifecycleState], TransitionCallbackReturn]
-
-
-def told(transition: Transition) -> Transition:
-    """Log what a transition raises: rclpy would swallow it."""
-
-    @wraps(transition)
-    def tell(node: PolicyNode, state: LifecycleState) -> TransitionCallbackReturn:
-        try:
-            return transition(node, state)
-        except LapaError as error:
-            node.get_logger().error(str(error))
-            return FAILURE
-        except Exception as error:
-            node.get_logger().error(f"{transition.__name__}: {error!r}")
-            return ERROR
-
-    return tell
+SUCCESS = TransitionCallbackReturn.SUCCESS
 
 
 class PolicyNode(LifecycleNode):
@@ -76,7 +52,7 @@ class PolicyNode(LifecycleNode):
         self.hung = False  # a thread was left behind that would not let the process end
         self._drive: Drive | None = None
         self._outputs: list[tuple[Output, object]] = []
-        self._inputs: list[object] = []
+        self._inputs: Inputs | None = None
         self._latent = None
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", EVERY)
         self.create_subscription(Bool, "~/estop", self._on_estop, SURE)
@@ -84,7 +60,7 @@ class PolicyNode(LifecycleNode):
         Services(self, self._latches, lambda: self._active, self._forget)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(DIAGNOSTICS_PERIOD_S, self._tell, clock=steady)
-        self._answer_forbidden_transitions()
+        answer_forbidden_transitions(self)
 
     # Lifecycle
 
@@ -128,7 +104,11 @@ class PolicyNode(LifecycleNode):
         if wanted and (refused := self._latches.enable(True)):
             self.get_logger().warning(f"start_enabled: {refused}")
         result = super().on_activate(state)
-        self._drive.start()
+        try:
+            self._drive.start()
+        except Exception:  # the state stays inactive, and so does what it may publish
+            super().on_deactivate(state)
+            raise
         return result
 
     @told
@@ -139,8 +119,9 @@ class PolicyNode(LifecycleNode):
 
     @told
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free the bundle and the topics."""
+        """Free the bundle, the topics and what of the device they held."""
         self._free()
+        gc.collect()  # threads and callbacks refer to each other
         return SUCCESS
 
     @told
@@ -176,24 +157,6 @@ class PolicyNode(LifecycleNode):
         for _, publisher in self._outputs:
             publisher.wait_for_all_acked(Duration(seconds=0.5))
 
-    def _answer_forbidden_transitions(self) -> None:
-        """Answer "no" to a transition that the state does not allow.
-
-        rclpy raises instead, out of the executor, and whoever asked waits for ever.
-        """
-        service = self._service_change_state
-        change = service.callback
-
-        def answer(request: object, response: object) -> object:
-            try:
-                return change(request, response)
-            except Exception as error:
-                self.get_logger().warning(f"transition refused: {error}")
-                response.success = False
-                return response
-
-        service.callback = answer
-
     # Topics
 
     def _open_topics(self, settings: Settings, drive: Drive) -> None:
@@ -208,70 +171,21 @@ class PolicyNode(LifecycleNode):
             gripper = GripperOutput(names, wiring.grippers)
             self._offer(gripper, f"{place}gripper_command", wiring.control_hz)
         self._latent = self.create_lifecycle_publisher(String, "~/latent", EVERY)
-        raw = settings.image_transport == "raw"
-        if not raw:
-            check_opencv()
-        self._inputs = [
-            self.create_subscription(Image, "image", self._on_image, NEWEST)
-            if raw
-            else self.create_subscription(
-                CompressedImage, "image/compressed", self._on_compressed, NEWEST
-            ),
-            self.create_subscription(JointState, "joint_states", self._on_joints, SEVERAL),
-        ]
+        self._inputs = Inputs(self, settings, drive)
 
     def _offer(self, output: Output, topic: str, rate_hz: float) -> None:
         publisher = self.create_lifecycle_publisher(output.kind, topic, command_qos(rate_hz))
         self._outputs.append((output, publisher))
 
     def _free(self) -> None:
-        for subscription in self._inputs:
-            self.destroy_subscription(subscription)
+        if self._inputs is not None:
+            self._inputs.close()
         for _, publisher in self._outputs:
             self.destroy_lifecycle_publisher(publisher)
         if self._latent is not None:
             self.destroy_lifecycle_publisher(self._latent)
-        self._inputs, self._outputs, self._latent = [], [], None
+        self._inputs, self._outputs, self._latent = None, [], None
         self._drive = None
-
-    def _on_image(self, message: Image) -> None:
-        received_s = time.monotonic()
-        try:
-            pixels = image_view(message)
-        except LapaError as error:
-            self._refuse_image(error)
-        else:
-            self._hear(Frame(lambda: pixels, received_s, _seconds(message)))
-
-    def _on_compressed(self, message: CompressedImage) -> None:
-        received_s = time.monotonic()
-        try:
-            check_compressed(message)
-        except LapaError as error:
-            self._refuse_image(error)
-        else:
-            self._hear(Frame(lambda: decode_image(message), received_s, _seconds(message)))
-
-    def _hear(self, frame: Frame) -> None:
-        if self._drive is None:
-            return
-        if frame.stamp_s == 0:
-            self._warn("image: its header.stamp is 0; the camera must stamp what it sends")
-        self._drive.hear_image(frame)
-
-    def _refuse_image(self, error: LapaError) -> None:
-        if self._drive is not None:
-            self._drive.refuse_image()
-        self._warn(str(error))
-
-    def _on_joints(self, message: JointState) -> None:
-        received_s = time.monotonic()
-        if self._drive is None:
-            return
-        try:
-            self._drive.hear_joints(message.name, message.position, received_s)
-        except LapaError as error:
-            self._warn(str(error))
 
     def _on_estop(self, message: Bool) -> None:
         self._latches.set_estop(message.data)
@@ -335,8 +249,3 @@ class PolicyNode(LifecycleNode):
         if late := sorted(name for name in changed if ROWS[name].change != "live"):
             raise ConfigError(", ".join(late), "set before configuring", "clean up the node first")
         self._drive.set_limits(settings)
-
-
-def _seconds(message: Image | CompressedImage) -> float:
-    stamp = message.header.stamp
-    return stamp.sec + stamp.nanosec * 1e-9

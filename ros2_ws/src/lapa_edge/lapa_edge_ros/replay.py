@@ -72,7 +72,7 @@ class ReplayFlags:
     """Also write the comparison to this JSON file."""
     node: str = "policy"
     """Name of the node."""
-    wait: float = 60.0
+    wait: float = 30.0
     """Seconds that the node may take to listen."""
 
 

@@ -67,7 +67,11 @@ def read_actions(bag: Bag, topic: str) -> Actions:
 
 
 def action_of(message: Any) -> tuple[tuple[str, ...], Sequence[float]]:
-    """Names and values of a command; of a trajectory its first point."""
+    """Names and values of a command; of a trajectory its first point.
+
+    A Float64MultiArray has names where its one dimension is labelled with as many, as the node
+    labels it.
+    """
     if isinstance(message, TwistStamped):
         parts = (message.twist.linear, message.twist.angular)
         return TWIST, [getattr(part, axis) for part in parts for axis in "xyz"]
@@ -76,7 +80,9 @@ def action_of(message: Any) -> tuple[tuple[str, ...], Sequence[float]]:
         return tuple(message.joint_names), list(point.positions) if point else []
     if isinstance(message, JointState):
         return tuple(message.name), list(message.position)
-    return (), list(message.data)
+    label = message.layout.dim[0].label if message.layout.dim else ""
+    names = tuple(label.split(",")) if label else ()
+    return names if len(names) == len(message.data) else (), list(message.data)
 
 
 def _choose(flag: str, wanted: str, fitting: list[str], types: Any) -> str:

@@ -58,7 +58,7 @@ def make_node(context) -> list[Node]:
         return LaunchConfiguration(name).perform(context)
 
     given = {
-        name: ParameterValue(said(name), value_type=kind)
+        name: ParameterValue(LaunchConfiguration(name), value_type=kind)
         for name, (kind, _, _) in PARAMETERS.items()
         if said(name)
     }

@@ -104,10 +104,17 @@ class Shutdown:
 
 
 class ParameterValue:
-    def __init__(self, value: str, *, value_type: type) -> None:
-        self.value = value if value_type is str else yaml.safe_load(value)
-        if not isinstance(self.value, value_type):
-            raise ValueError(f"cannot convert value '{value}' to {value_type.__name__}")
+    def __init__(self, value: LaunchConfiguration, *, value_type: type) -> None:
+        # launch_ros converts what a substitution gives, and refuses a plain value of another type.
+        assert isinstance(value, LaunchConfiguration), f"{value!r} would not be converted"
+        self.source, self.type = value, value_type
+
+    def evaluate(self, context: Context) -> Any:
+        text = self.source.perform(context)
+        value = text if self.type is str else yaml.safe_load(text)
+        if not isinstance(value, self.type):
+            raise ValueError(f"cannot convert value '{text}' to {self.type.__name__}")
+        return value
 
 
 class Node:
@@ -134,24 +141,25 @@ class Node:
         self.command += [*ros_arguments, "-r", f"__node:={name}"]
         if namespace:
             self.command += ["-r", f"__ns:=/{namespace.lstrip('/')}"]
-        for values in parameters:
-            self.command += ["--params-file", write_file(values)]
-        for old, new in remappings:
-            self.command += ["-r", f"{old}:={new}"]
+        self.parameters, self.remappings = list(parameters), list(remappings)
         self.environment = {**os.environ, **(additional_env or {})}
         self.on_exit = on_exit
 
     def execute(self, context: Context) -> None:
+        for values in self.parameters:
+            self.command += ["--params-file", write_file(values, context)]
+        for old, new in self.remappings:
+            self.command += ["-r", f"{old}:={new}"]
         # In this process's group: Ctrl-C in a terminal reaches it twice, as under ros2 launch.
         process = subprocess.Popen(self.command, env=self.environment)
         context.running.append((process, self.on_exit))
 
 
-def write_file(values: str | dict[str, ParameterValue]) -> str:
+def write_file(values: str | dict[str, ParameterValue], context: Context) -> str:
     """The path of a parameter file, written first where the values are given."""
     if isinstance(values, str):
         return values
-    plain = {name: value.value for name, value in values.items()}
+    plain = {name: value.evaluate(context) for name, value in values.items()}
     with tempfile.NamedTemporaryFile("w", prefix="launch_params_", delete=False) as file:
         yaml.dump({"/**": {"ros__parameters": plain}}, file)
     return file.name

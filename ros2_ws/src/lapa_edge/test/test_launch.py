@@ -103,6 +103,12 @@ def test_a_missing_parameter_file_starts_nothing(launch, bundle):
     assert "limits_of_my_arm.yaml" in launched.output
 
 
+def test_a_switch_that_is_neither_true_nor_false_starts_nothing(launch, bundle):
+    launched = launch(model_path=bundle, dry_run="perhaps")
+    assert launched.wait() == 1
+    assert "perhaps" in launched.output
+
+
 def test_a_bundle_that_is_missing_ends_the_node(launch, tmp_path):
     launched = launch(model_path=tmp_path / "nowhere")
     launched.wait()
