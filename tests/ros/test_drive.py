@@ -1,6 +1,7 @@
 """From frames to commands in one process, threads and all; no ROS."""
 
 import logging
+import threading
 import time
 
 import pytest
@@ -102,6 +103,33 @@ def test_a_second_episode_waits_for_an_image_of_its_own(robot):
     robot.until(lambda gated: gated.reason is StopReason.NO_IMAGE)
     assert all(gated.stopped for gated in robot.sent)
     robot.moves()
+
+
+def test_no_episode_begins_while_a_look_of_the_last_one_hangs(joint_bundle, monkeypatch):
+    monkeypatch.setattr("lapa_edge_ros.inference.JOIN_TIMEOUT_S", 0.05)
+    robot, looking, released = Robot(joint_bundle), threading.Event(), threading.Event()
+    whole = robot.drive._policy.look
+
+    def hang(*args):
+        looking.set()
+        released.wait(10)
+        return whole(*args)
+
+    with monkeypatch.context() as hung:
+        hung.setattr(robot.drive._policy, "look", hang)
+        robot.drive.start()
+        robot.feed()
+        assert looking.wait(5)
+        robot.drive.halt("enough")
+    assert robot.drive.hung
+    assert robot.sent[-1].reason is StopReason.ENDED
+    with pytest.raises(ConfigError, match="the look that hung"):
+        robot.drive.start()
+    released.set()
+    robot.drive._left.end()
+    robot.drive.start()
+    robot.moves()
+    robot.drive.halt("the test is over")
 
 
 def test_a_robot_that_is_forbidden_to_move_is_not_shown_to_the_head(robot):
