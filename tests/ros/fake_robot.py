@@ -88,7 +88,7 @@ class FakeRobot:
         self._compressed = node.create_publisher(CompressedImage, "image/compressed", newest)
         self._state = node.create_publisher(JointState, "joint_states", 10)
         self._instruction = node.create_publisher(String, "policy/instruction", 1)
-        self._estop = node.create_publisher(Bool, "policy/estop", 1)
+        self._estop = node.create_publisher(Bool, "policy/estop", 10)
         kind = TYPES[self._output]
         note, note_dry = self._noting(self.commands), self._noting(self.dry_commands)
         node.create_subscription(kind, "command", note, 1000)
