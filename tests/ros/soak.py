@@ -33,7 +33,7 @@ TIMEOUT_S = 0.2  # of images and states
 SILENCE_S = 0.5  # without any command is too long at 100 Hz
 # Of the commands while all is well. A busy machine that freezes the control loop for more than
 # three periods is a reason to stand still, which the watcher cannot see.
-MAX_IDLE = 0.05
+MAX_IDLE = 0.02
 LOG_LINES = 30  # of the node's last words, where something is wrong
 
 
