@@ -13,8 +13,8 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parent / "ros")]  # bundles.py, rigs.py
+sys.path.insert(0, str(Path(__file__).parents[1]))  # bundles.py
+sys.path.insert(0, str(Path(__file__).parents[1] / "ros"))
 import environment
 import msgspec
 from flags import STOPPED, check_json, check_positive

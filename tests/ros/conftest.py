@@ -32,6 +32,15 @@ def _open_rigs(variables):
     return Rigs(variables, tell=print)  # pytest shows it where a test fails
 
 
+@pytest.fixture(scope="session")
+def machine():
+    """What knows whether a measurement of milliseconds is void."""
+    from machine import Machine
+
+    with Machine() as watched:
+        yield watched
+
+
 @pytest.fixture
 def rigs(ros_environment):
     """Where a test starts robots and nodes of its own."""

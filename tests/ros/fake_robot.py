@@ -59,7 +59,6 @@ class FakeRobot:
     def __init__(self, namespace, output="joint_command"):
         self.namespace, self._output = namespace, output
         self.commands, self.dry_commands, self.latents, self.diagnostics = [], [], [], []
-        self.liveliness = []  # (monotonic seconds, publishers of commands alive)
         self.node_runs = lambda: True
         self._feeds, self._clients = {}, {}
 
@@ -89,7 +88,7 @@ class FakeRobot:
         self._compressed = node.create_publisher(CompressedImage, "image/compressed", newest)
         self._state = node.create_publisher(JointState, "joint_states", 10)
         self._instruction = node.create_publisher(String, "policy/instruction", 1)
-        self._estop = node.create_publisher(Bool, "policy/estop", 1)
+        self._estop = node.create_publisher(Bool, "policy/estop", 10)
         kind = TYPES[self._output]
         note, note_dry = self._noting(self.commands), self._noting(self.dry_commands)
         node.create_subscription(kind, "command", note, 1000)
@@ -114,15 +113,17 @@ class FakeRobot:
                 self.diagnostics.append(status)
 
     def watch_liveliness(self, qos):
-        """Note from now on how many publishers of commands are alive, and since when."""
+        """Pairs of monotonic seconds and how many publishers of commands are alive since then."""
+        alive = []
 
         def note(event):
-            self.liveliness.append((time.monotonic(), event.alive_count))
+            alive.append((time.monotonic(), event.alive_count))
 
         self._node.create_subscription(
             TYPES[self._output], "command", lambda _: None, qos,
             event_callbacks=SubscriptionEventCallbacks(liveliness=note),
         )  # fmt: skip
+        return alive
 
     def note_frames(self, qos):
         """The number of every frame that arrives from now on, see ``camera.py``."""

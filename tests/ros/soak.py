@@ -33,7 +33,7 @@ TIMEOUT_S = 0.2  # of images and states
 SILENCE_S = 0.5  # without any command is too long at 100 Hz
 # Of the commands while all is well. A busy machine that freezes the control loop for more than
 # three periods is a reason to stand still, which the watcher cannot see.
-MAX_IDLE = 0.05
+MAX_IDLE = 0.02
 LOG_LINES = 30  # of the node's last words, where something is wrong
 
 
@@ -79,9 +79,9 @@ def drive(flags: SoakFlags) -> dict[str, object]:
     from rigs import Rigs
     from robot_bundles import write_joint_bundle
     from soak_faults import Camera, Joints, Operator
-    from watcher import Sent, judge
+    from watcher import Sent
 
-    sent, logs = Sent(), []
+    sent, logs, kinds = Sent(), [], (Camera, Joints, Operator)
     with (
         tempfile.TemporaryDirectory() as folder,
         Rigs(environment.enter_domain(), logs.append) as rigs,
@@ -93,7 +93,6 @@ def drive(flags: SoakFlags) -> dict[str, object]:
         )  # fmt: skip
         rig.robot.wait_for_command(moving=False)
         memory = Memory(rig.node.pid)
-        kinds = Camera, Joints, Operator
         rngs = np.random.default_rng(flags.seed).spawn(len(kinds))
         moody = [kind(rig.robot, sent, rng) for kind, rng in zip(kinds, rngs, strict=True)]
         for one in moody:
@@ -103,30 +102,40 @@ def drive(flags: SoakFlags) -> dict[str, object]:
             one.end()
         time.sleep(1.0)  # the last commands: nothing is fed any more
         heard = list(rig.robot.commands)
-        ended_early = not rig.node.running()
-        status = rig.node.wait() if ended_early else rig.node.interrupt()[0]
+        status = end(rig.node)
+    problems = [f"{type(one).__name__} failed: {one.failure}" for one in moody if one.failure]
+    problems += [status] if status else []
+    report = judge_all(bundle.spec.action, sent, heard, memory, problems)
+    if report["findings"]:
+        print("".join(logs[0].splitlines(keepends=True)[-LOG_LINES:]), file=sys.stderr)
+    moods = {type(one).__name__.lower(): dict(one.counts) for one in moody}
+    return {"minutes": flags.minutes, "seed": flags.seed, "moods": moods, **report}
 
-    arrived_s = np.array([command.arrived_s for command in heard])
+
+def end(node):
+    """End the node; what is wrong with how it ended, in words."""
+    if not node.running():
+        return f"the node ended by itself, status {node.wait()}"
+    status, _ = node.interrupt()
+    return status and f"the node ended with status {status}"
+
+
+def judge_all(spec, sent, heard, memory, problems):
+    """The part of the report that says what was sent and heard, and what is wrong with it."""
+    from watcher import judge
+
+    arrived_s = [command.arrived_s for command in heard]
     actions = np.array([command.action for command in heard])
     verdict = judge(sent, arrived_s, actions.any(axis=1), TIMEOUT_S, TIMEOUT_S)
-    spec = bundle.spec.action
-    bounded = np.isfinite(actions).all() and ((actions >= spec.low) & (actions <= spec.high)).all()
-    findings = find(verdict, memory, bounded=bool(bounded))
-    findings += [f"{type(one).__name__} failed: {one.failure}" for one in moody if one.failure]
-    if ended_early or status:
-        findings.append(f"the node ended by itself or badly, status {status}")
-    if findings:
-        print("".join(logs[0].splitlines(keepends=True)[-LOG_LINES:]), file=sys.stderr)
+    # A comparison with NaN is false.
+    bounded = bool(((actions >= spec.low) & (actions <= spec.high)).all())
     return {
-        "minutes": flags.minutes,
-        "seed": flags.seed,
-        "moods": {type(one).__name__.lower(): dict(one.counts) for one in moody},
         "good_images": len(sent.images),
         "good_states": len(sent.states),
         "orders": {name: len(spans) for name, spans in sent.orders.items()},
         "verdict": asdict(verdict),
         "memory": memory.summary(),
-        "findings": findings,
+        "findings": find(verdict, memory, bounded=bounded) + problems,
     }
 
 

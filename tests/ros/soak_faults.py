@@ -59,6 +59,10 @@ class Moody(threading.Thread):
             deadline_s = max(deadline_s + 1 / self.rate_hz, time.monotonic())
         self.relax()
 
+    def spoil(self):
+        """Note that something bad goes out now."""
+        self._sent.spoiled.append(time.monotonic())
+
     def relax(self):
         """What ends a mood, whichever it was."""
 
@@ -93,9 +97,11 @@ class Camera(Moody):
                 self.steady()
 
     def spoiled(self):
+        self.spoil()
         self._robot.send_image(self._bad[self._rng.integers(len(self._bad))])
 
     def clock_jumps(self):
+        self.spoil()
         self._robot.send_image(self._good, stamp_s=HOUR_S * self._rng.choice((-1, 1)))
 
 
@@ -113,9 +119,11 @@ class Joints(Moody):
         pass
 
     def incomplete(self):
+        self.spoil()
         self._robot.send_state((0.1, 0.2), ("joint_0", "joint_1"))
 
     def not_numbers(self):
+        self.spoil()
         self._robot.send_state((0.1, self._rng.choice((np.nan, np.inf, -np.inf)), 0.3))
 
 

@@ -28,13 +28,13 @@ def test_a_node_that_drives_is_well_and_tells_its_rates_ages_and_counts(shared):
     told = shared.robot.wait_for_diagnosis(lambda told: told.level == OK)
     assert told.message == "moving"
     numbers = {name: float(value) for name, value in told.values.items() if _is_number(value)}
-    assert numbers["image rate (Hz)"] == pytest.approx(30, abs=2)
-    assert numbers["control rate (Hz)"] == pytest.approx(100, abs=2)
+    assert numbers["image rate (Hz)"] == pytest.approx(30, rel=0.15)  # as our camera is
+    assert numbers["control rate (Hz)"] == pytest.approx(100, rel=0.05)
     assert 0 <= numbers["image age (ms)"] < 200
     assert 0 <= numbers["policy p50 (ms)"] <= numbers["policy p99 (ms)"]
     assert 0 <= numbers["control jitter p50 (ms)"] <= numbers["control jitter p99 (ms)"]
     assert 0 < numbers["latent age (ms)"] < 500
-    assert 0 < numbers["observation to command (ms)"] < 500
+    assert 0 < numbers["observation to command p50 (ms)"] < 500
     assert numbers["images received"] > 30
     assert "onnx" in told.values["backend"]
 

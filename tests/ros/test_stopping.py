@@ -40,12 +40,14 @@ def assert_stands_still(robot, since_s, within_s):
     assert len(stops) > 10, "stop must be repeated: a driver may have missed the first"
 
 
-def test_an_estop_is_zero_at_the_driver_within_50_ms(robot):
-    for _ in range(5):
+def test_an_estop_is_zero_at_the_driver_within_50_ms(robot, machine):
+    def press():
         pressed_s = time.monotonic()
         robot.send_estop(True)
         assert_stands_still(robot, pressed_s, ESTOP_S)
-        robot.drive()
+
+    for _ in range(5):
+        machine.undisturbed(press, before=robot.drive)
 
 
 def test_an_estop_latches_until_it_is_let_go_and_reset(robot):
@@ -59,31 +61,46 @@ def test_an_estop_latches_until_it_is_let_go_and_reset(robot):
     robot.drive()
 
 
-def test_a_camera_that_stalls_stops_the_robot_within_its_timeout(robot):
+def test_an_estop_that_is_pressed_and_let_go_at_once_is_heard(robot):
+    for _ in range(10):
+        robot.send_estop(True)
+        robot.send_estop(False)
+        robot.listen(0.1)
+        assert not any(command.moves for command in robot.listen(0.1))
+        robot.drive()
+
+
+@pytest.mark.parametrize("feed", ["image", "state"])
+def test_a_feed_that_stalls_stops_the_robot_within_its_timeout(robot, machine, feed):
+    timeout_s = {"image": IMAGE_TIMEOUT_S, "state": STATE_TIMEOUT_S}[feed]
+
+    def stall():
+        sent_s = robot.stop_feed(feed)
+        assert_stands_still(robot, sent_s, timeout_s + STALL_MARGIN_S)
+
     for _ in range(3):
-        sent_s = robot.stop_feed("image")
-        assert_stands_still(robot, sent_s, IMAGE_TIMEOUT_S + STALL_MARGIN_S)
-        robot.feed_image()
-        robot.wait_for_command(moving=True)  # and goes on by itself
+        machine.undisturbed(stall, before=robot.drive)
+    robot.feed()
+    robot.wait_for_command(moving=True)  # and goes on by itself
 
 
-def test_joints_that_stall_stop_the_robot_within_their_timeout(robot):
-    sent_s = robot.stop_feed("state")
-    assert_stands_still(robot, sent_s, STATE_TIMEOUT_S + STALL_MARGIN_S)
-    robot.feed_state()
-    robot.wait_for_command(moving=True)
+def test_the_stop_service_latches_until_it_is_reset(robot, machine):
+    def stop():
+        assert robot.stop().success
+        assert_stands_still(robot, time.monotonic(), ESTOP_S)
 
-
-def test_the_stop_service_latches_until_it_is_reset(robot):
-    assert robot.stop().success
-    assert_stands_still(robot, time.monotonic(), ESTOP_S)
+    machine.undisturbed(stop, before=robot.drive)
+    assert not robot.enable(True).success, "a stop is latched"
     assert robot.reset_stop().success
     robot.drive()
 
 
-def test_disabling_stops_and_enabling_goes_on(robot):
-    assert robot.enable(False).success
-    assert_stands_still(robot, time.monotonic(), ESTOP_S)
+def test_disabling_stops_and_enabling_goes_on(robot, machine):
+    def disable():
+        assert robot.enable(False).success
+        assert_stands_still(robot, time.monotonic(), ESTOP_S)
+
+    machine.undisturbed(disable, before=robot.drive)
     assert robot.enable(True).success
     robot.wait_for_command(moving=True)
 

@@ -55,6 +55,9 @@ def test_a_robot_that_stands_still_while_all_is_well_is_idle():
     moves = np.ones(500, bool)
     moves[400:410] = False
     assert verdict(fed(), moves).idle == 10
+    sent = fed()
+    sent.spoiled = [3.9, 1.0]  # in whatever order two threads noted them
+    assert verdict(sent, moves).idle == 0
 
 
 def test_nobody_has_to_move_soon_after_a_gap_or_an_order():

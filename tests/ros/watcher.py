@@ -23,12 +23,14 @@ class Sent:
     """What went to the node. Each list is in the order of time and is only appended to.
 
     images, states: when a good one was out. orders: for each kind of order to stand still, pairs
-    of when it was out and when it was taken back; None where it still holds.
+    of when it was out and when it was taken back; None where it still holds. spoiled: when an image
+    or a state that is not good went out: the node may stop for it at once.
     """
 
     images: list[float] = field(default_factory=list)
     states: list[float] = field(default_factory=list)
     orders: dict[str, list[list[float | None]]] = field(default_factory=dict)
+    spoiled: list[float] = field(default_factory=list)
 
     def begin(self, order, now_s):
         """The robot was ordered to stand still; a repetition changes nothing."""
@@ -70,7 +72,7 @@ def judge(sent, arrived_s, moves, image_timeout_s, state_timeout_s):
         "image": (np.array(sent.images), image_timeout_s),
         "state": (np.array(sent.states), state_timeout_s),
     }
-    due, well = {}, np.ones(len(moves), bool)
+    due, well = {}, _age(np.sort(sent.spoiled), arrived_s) > WELL_S
     for name, (times_s, timeout_s) in inputs.items():
         due[name] = _age(times_s, arrived_s) > timeout_s + INPUT_MARGIN_S
         well &= _steady(times_s, arrived_s, timeout_s / 2)

@@ -55,7 +55,8 @@ class PolicyNode(LifecycleNode):
         self._inputs: Inputs | None = None
         self._latent = None
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", EVERY)
-        self.create_subscription(Bool, "~/estop", self._on_estop, SURE)
+        # A press that is let go at once must not be replaced before it was heard.
+        self.create_subscription(Bool, "~/estop", self._on_estop, EVERY)
         self.create_subscription(String, "~/instruction", self._on_instruction, SURE)
         Services(self, self._latches, lambda: self._active, self._forget)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
