@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from bundles import tiny_files, tiny_spec
 from lapa_edge_ros.chunks import ChunkPlan, ChunkSource
-from lapa_edge_ros.sources import LoopSource, SessionSource, build_source
+from lapa_edge_ros.sources import READY_S, LoopSource, SessionSource, build_source
 from node_parts import PIXELS
 
 from lapa_edge.artifact import write_bundle
@@ -44,6 +44,17 @@ def test_the_native_loop_drives_what_it_can(speeds):
     source, why_not = build_source(speeds, Policy(speeds, ""), OPTIONS, 50.0)
     assert isinstance(source, LoopSource)
     assert why_not is None
+
+
+def test_commands_are_fetched_right_after_the_ticks_that_make_them(speeds):
+    source, _ = build_source(speeds, Policy(speeds, ""), OPTIONS, 50.0)
+    before_s = time.monotonic()
+    source.start()
+    try:
+        tick_s = source.ready_s - READY_S
+        assert before_s + 0.02 <= tick_s <= time.monotonic() + 0.02
+    finally:
+        source.end()
 
 
 def test_a_rate_that_the_loop_refuses_is_driven_in_python_and_said(tmp_path):

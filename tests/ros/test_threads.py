@@ -180,7 +180,7 @@ def facts():
 def publisher(sent, *, failure=lambda: None, send=None, rate_hz=200.0):
     command = Command(np.zeros(2, np.float32), None, 0, 0.0)
     return Publisher(
-        SimpleNamespace(command=lambda now_s: command),
+        SimpleNamespace(command=lambda now_s: command, ready_s=time.monotonic()),
         Gate(),
         rate_hz=rate_hz,
         failure=failure,
@@ -258,5 +258,6 @@ def test_a_stop_is_said_when_it_begins_when_it_changes_and_now_and_then(caplog):
     assert tell(StopReason.NO_IMAGE, 0.1) == []
     assert tell(StopReason.ESTOP, 0.2) == ["stopped: estop"]
     assert tell(StopReason.ESTOP, 2.3) == ["stopped: estop"]
+    assert tell(StopReason.NO_IMAGE, 2.4) == [], "reasons that alternate do not flood the log"
     assert tell(None, 2.4) == ["moving: every input is fresh"]
     assert tell(None, 2.5) == []

@@ -6,6 +6,7 @@ motion gate of its own, waypoint after waypoint, as if the robot followed exactl
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -45,6 +46,7 @@ class ChunkSource:
 
     def start(self) -> None:
         """Forget the last episode."""
+        self.ready_s = time.monotonic()
         self.chunk: Chunk | None = None
         # Each is one reference, written by one thread and read by another.
         self._latent: Latent | None = None
@@ -72,7 +74,9 @@ class ChunkSource:
         if not now_s - received_s <= self._state_timeout_s:
             self.chunk = None
             age_s = now_s - received_s
-            return self._gate.stop(f"state is {age_s:.3f} s old, more than the timeout")
+            return self._gate.stop(
+                f"state is {age_s:.3f} s old, more than {self._state_timeout_s:.3f} s"
+            )
         if self._latent is None:
             return self._gate.stop("the policy has not looked yet")
         age_s = now_s - self._latent.seen_at_s

@@ -35,6 +35,7 @@ from lapa_edge_ros.sources import ActionSource, build_source
 from lapa_edge_ros.wiring import Wiring, read_ages, read_limits
 
 LAST_STOPS = 3
+HUNG_S = 0.05  # a native loop that has not ticked for so long hangs; less is a busy machine
 
 
 class Drive:
@@ -227,6 +228,7 @@ class Drive:
             return ChunkSource(bundle, control_hz, settings.state_timeout)
         options = LoopOptions(
             max_state_age_s=settings.state_timeout,
+            max_command_age_s=max(HUNG_S, 3 / control_hz),
             priority=settings.real_time_priority,
             cpu=None if settings.cpu < 0 else settings.cpu,
         )

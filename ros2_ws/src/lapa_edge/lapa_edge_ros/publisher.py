@@ -9,6 +9,7 @@ a burst.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -23,6 +24,7 @@ from lapa_edge_ros.sources import ActionSource
 
 JOIN_TIMEOUT_S = 1.0
 KEPT_TICKS = 1024
+SAY_CHANGES_EVERY_S = 0.2  # where reasons alternate
 SAY_EVERY_S = 2.0
 
 
@@ -86,7 +88,8 @@ class Publisher:
         self._stops.tell(gated, now_s)
 
     def _run(self) -> None:
-        deadline_s = time.monotonic()
+        # In step with the source: a command is sent when it is made, not up to a period later.
+        deadline_s = self._source.ready_s
         while not self._ending.wait(max(0.0, deadline_s - time.monotonic())):
             now_s = time.monotonic()
             try:
@@ -126,8 +129,8 @@ class StopLog:
                 self._log.info("moving: every input is fresh")
             self._said_at_s = self._said = None
             return
-        fresh = self._said_at_s is not None and now_s - self._said_at_s < self._repeat_s
-        if fresh and command.reason is self._said:
+        silent_s = math.inf if self._said_at_s is None else now_s - self._said_at_s
+        if silent_s < (self._repeat_s if command.reason is self._said else SAY_CHANGES_EVERY_S):
             return
         self._said_at_s, self._said = now_s, command.reason
         self._log.warning(f"stopped: {command.stopped}")

@@ -6,6 +6,7 @@ publisher thread, tick by tick. All times are seconds of ``time.monotonic()``.
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Protocol
 
@@ -21,11 +22,14 @@ from lapa_edge.runtime.policy import Latent, Policy
 from lapa_edge.runtime.safety import Command
 from lapa_edge.runtime.session import Session
 
+READY_S = 0.0005  # after a tick's deadline its command is there, even where the thread woke late
+
 
 class ActionSource(Protocol):
     """From activation to deactivation: what the policy wants, tick by tick."""
 
     backend: str  # in words, for the diagnostics
+    ready_s: float  # when the episode's first command is ready; the next follow by whole periods
 
     def start(self) -> None:
         """A new episode begins."""
@@ -51,8 +55,9 @@ class LoopSource:
         self.backend = f"native control loop at {self._loop.rate_hz:g} Hz"
 
     def start(self) -> None:
-        """Let the thread tick."""
+        """Let the thread tick, first a period from now."""
         self._loop.start()
+        self.ready_s = time.monotonic() + 1 / self._loop.rate_hz + READY_S
 
     def end(self) -> None:
         """End the thread; what it knew is forgotten."""
@@ -83,6 +88,7 @@ class SessionSource:
 
     def start(self) -> None:
         """Forget the last episode."""
+        self.ready_s = time.monotonic()
         # Each is one reference, written by one thread and read by another.
         self._latent: Latent | None = None
         self._seen: tuple[NDArray[np.float32], float] | None = None
