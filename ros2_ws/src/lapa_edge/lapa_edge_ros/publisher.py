@@ -61,7 +61,7 @@ class Publisher:
         self._failure, self._read_facts, self._send = failure, read_facts, send
         self._stops = StopLog(log)
         self._log = log
-        self._ending = threading.Event()
+        self._ending, self._sending = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
 
     def start(self) -> None:
@@ -69,8 +69,13 @@ class Publisher:
         self._thread.start()
 
     def end(self) -> bool:
-        """Whether the thread ended in time; nobody else may ask the gate before."""
+        """Whether the thread ended in time; nobody else may ask the gate before.
+
+        One that was held up on its way sends nothing any more: a last stop stays the last.
+        """
         self._ending.set()
+        if self._sending.acquire(timeout=JOIN_TIMEOUT_S):  # whatever was about to leave is out
+            self._sending.release()
         self._thread.join(JOIN_TIMEOUT_S)
         return not self._thread.is_alive()
 
@@ -82,7 +87,10 @@ class Publisher:
         facts = self._read_facts(command)
         gated = self._gate.decide(command, facts)
         self.last = gated
-        self._send(gated, facts)
+        with self._sending:
+            if self._ending.is_set():
+                return
+            self._send(gated, facts)
         if gated.stopped is None and facts.image_stamp_s is not None:
             self.observation_ages_s.append(facts.ros_now_s - facts.image_stamp_s)
         self._stops.tell(gated, now_s)
