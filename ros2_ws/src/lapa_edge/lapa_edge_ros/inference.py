@@ -60,7 +60,7 @@ class Inference:
         self._policy, self._board = policy, board
         self._state_timeout_s, self._period_s = state_timeout_s, 1 / policy_hz
         self._hand_over, self._log = hand_over, log
-        self._instruction: str | None = None
+        self._instructions: deque[str] = deque(maxlen=1)  # one slot: taken and left in one step
         self._episode = 0
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
@@ -87,7 +87,7 @@ class Inference:
 
     def instruct(self, words: str) -> None:
         """What to do from the next look on; of several, the last counts."""
-        self._instruction = words
+        self._instructions.append(words)
 
     def end(self) -> bool:
         """Whether the thread ended in time; one that hangs is left behind and hands nothing over.
@@ -136,8 +136,11 @@ class Inference:
         self.failure = f"inference failed: {problem}"
 
     def _follow_instruction(self) -> None:
-        words, self._instruction = self._instruction, None
-        if words is None or words == self._policy.instruction:
+        try:
+            words = self._instructions.pop()
+        except IndexError:
+            return
+        if words == self._policy.instruction:
             return
         try:
             self._policy.set_instruction(words)  # logs what of it training never met
