@@ -115,7 +115,10 @@ class Inference:
         if self._ending.is_set() or episode != self._episode:
             return  # a look that took until after the end: nobody wants to hear of it
         self.failure = None
-        self._hand_over(latent, frame)
+        try:
+            self._hand_over(latent, frame)
+        except Exception as error:  # the thread must live to look again
+            self._fail(episode, repr(error))
 
     def _latent(self, frame: Frame) -> Latent:
         self._follow_instruction()
