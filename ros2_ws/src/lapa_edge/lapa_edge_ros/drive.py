@@ -150,7 +150,9 @@ class Drive:
 
     def hear_image(self, frame: Frame) -> None:
         """A camera frame of any size."""
-        if self._inference is not None and self._camera.hear(frame, self._ros_now_s(), self._ages):
+        if self._inference is None:
+            return
+        if self._camera.hear(frame, self._ros_now_s(), self._ages):
             self._inference.mailbox.put(frame)
         if not self.spec.state.names:  # known as long as anything is
             self.source.set_state(np.zeros(0, np.float32), frame.received_s)
@@ -167,7 +169,7 @@ class Drive:
         known = self._board.read(received_s)
         # A robot that is kept from moving is not shown to the source, which then stands still too:
         # the head must not be told of actions that nobody carried out.
-        if known is not None and not self._is_forbidden():
+        if known is not None and self.running and not self._is_forbidden():
             self.source.set_state(*known)
 
     def instruct(self, words: str) -> None:
