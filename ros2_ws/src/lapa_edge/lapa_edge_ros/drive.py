@@ -118,6 +118,8 @@ class Drive:
         assert self._inference is not None, "nothing to forget without an episode"
         self._inference.forget()  # first, or a look under way hands its latent to the new episode
         self._end_commanding()
+        stop = self._gate.end("a new episode begins")  # while it is known where the robot is
+        self._send(stop, self._facts(stop))
         self._camera.forget()
         self._board.forget()
         self._start_commanding(self._inference)
