@@ -89,7 +89,11 @@ class PolicyNode(LifecycleNode):
             report=self._tell_latent,
             log=self.get_logger(),
         )
-        self._open_topics(settings, self._drive)
+        try:
+            self._open_topics(settings, self._drive)
+        except Exception:  # or the next configure would find topics and a drive already there
+            self._free()
+            raise
         for warning in (self._drive.fallback, wiring.assumed):
             if warning:
                 self.get_logger().warning(warning)
