@@ -34,10 +34,12 @@ class RosLog(logging.Handler):
         self._log.warning(self.format(record))
 
 
-def start(node: PolicyNode) -> bool:
-    """Configure and activate; False where either is refused."""
+def start(node: PolicyNode, signals: Signals) -> bool:
+    """Configure and, unless a signal came meanwhile, activate; False where either is refused."""
     success = TransitionCallbackReturn.SUCCESS
-    return node.trigger_configure() == success and node.trigger_activate() == success
+    if node.trigger_configure() != success:
+        return False
+    return bool(signals.caught) or node.trigger_activate() == success
 
 
 def spin(node: PolicyNode, signals: Signals) -> None:
@@ -67,7 +69,7 @@ def main(args: Sequence[str] | None = None) -> int:
         return 1
     logging.getLogger("lapa_edge").addHandler(RosLog(node))
     try:
-        if node.get_parameter("autostart").value and not start(node):
+        if node.get_parameter("autostart").value and not start(node, signals):
             return 1
         spin(node, signals)
         node.end()
