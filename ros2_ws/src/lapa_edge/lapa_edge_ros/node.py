@@ -56,10 +56,14 @@ def spin(node: PolicyNode, signals: Signals) -> None:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the node until a signal; the status is 1 where autostart or a parameter is refused."""
+    """Run the node until a signal; the status is 1 where arguments or autostart are refused."""
     signals = Signals()
     signals.catch()
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:  # a parameter file that is missing or no YAML, a wrong remapping
+        print(f"policy: {error}", file=sys.stderr)
+        return 1
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
         node = PolicyNode()
