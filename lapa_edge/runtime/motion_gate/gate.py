@@ -42,12 +42,14 @@ class GatedCommand(Command):
 
     reason: of `stopped`; None where it moves. velocity: ``f64 [a]``, m/s and rad/s (0 for grippers
     and "other"); of an absolute action the one that its step amounts to. clamps: what changed it.
-    A command that is stopped may still move where ``stale_action`` lets it brake.
+    A command that is stopped may still move where ``stale_action`` lets it brake. follows: whether
+    to stand still means where the robot is measured now, since a hand may move it.
     """
 
     reason: StopReason | None
     velocity: NDArray[np.float64]
     clamps: frozenset[Clamp]
+    follows: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,10 +198,16 @@ class MotionGate:
     ) -> GatedCommand:
         action = self._standstill.action()
         motion = Motion(action, [0.0] * self._a, frozenset(), 0)
-        return self._tell(motion, stop, latent_age_s, moving=follow)
+        return self._tell(motion, stop, latent_age_s, moving=follow, follows=follow)
 
     def _tell(
-        self, motion: Motion, stop: Stop | None, latent_age_s: float, *, moving: bool
+        self,
+        motion: Motion,
+        stop: Stop | None,
+        latent_age_s: float,
+        *,
+        moving: bool,
+        follows: bool = False,
     ) -> GatedCommand:
         """moving: whether to stand still later means where it is measured then."""
         known = self._standstill.known
@@ -215,4 +223,5 @@ class MotionGate:
             reason=None if stop is None else stop.reason,
             velocity=np.array(motion.velocity),
             clamps=motion.clamps,
+            follows=follows,
         )

@@ -46,6 +46,7 @@ class Drive:
         settings, wiring: checked.
         latches: of the node; they outlive this.
         ros_now_s: the clock of header stamps, seconds.
+        begin: called before the first command of every episode.
         send: publishes; called from the publisher thread, after `halt` from the caller's.
         report: called from the inference thread with every latent and its age, seconds.
         log: where things are told.
@@ -65,12 +66,13 @@ class Drive:
         send: Callable[[GatedCommand, Facts], None],
         report: Callable[[Latent, float, str], None],
         log: Log,
+        begin: Callable[[], None] = lambda: None,
     ) -> None:
         self.spec, self.wiring, self.latches = bundle.spec, wiring, latches
         self.fallback: str | None = None
         self.hung = False  # a thread was left behind
         self._settings, self._ros_now_s, self._log = settings, ros_now_s, log
-        self._send, self._tell_latent = send, report
+        self._begin, self._send, self._tell_latent = begin, send, report
         self._policy = Policy(bundle, settings.instruction, settings.inference_threads)
         self._ages = read_ages(settings, self.spec)
         self._limits = read_limits(settings, self.spec, wiring)
@@ -253,6 +255,7 @@ class Drive:
 
     def _start_commanding(self, inference: Inference) -> None:
         self._gate.reset()
+        self._begin()
         self.source.start()
         self._publisher = Publisher(
             self.source,

@@ -88,6 +88,7 @@ class PolicyNode(LifecycleNode):
             send=self._send,
             report=self._tell_latent,
             log=self.get_logger(),
+            begin=self._begin,
         )
         try:
             self._open_topics(settings, self._drive)
@@ -200,6 +201,10 @@ class PolicyNode(LifecycleNode):
             self._drive.instruct(message.data)
         else:
             self._warn("~/instruction: ignored, the node is not active")
+
+    def _begin(self) -> None:
+        for output, _ in self._outputs:
+            output.forget()
 
     def _send(self, command: GatedCommand, facts: Facts) -> None:
         if not command.sendable:

@@ -33,6 +33,9 @@ class Output(Protocol):
 
     kind: type
 
+    def forget(self) -> None:
+        """A new episode: what was told and where the robot stood are of the last one."""
+
     def message(self, command: GatedCommand, facts: Facts, stamp: Time) -> object | None:
         """What to publish in this tick; None where nothing is due."""
 
@@ -46,6 +49,9 @@ class TwistOutput:
         self._frame_id = frame_id
         self._linear = meaning.dims(*TRANSLATION)
         self._angular = meaning.dims(*ROTATION)
+
+    def forget(self) -> None:
+        """Nothing is kept."""
 
     def message(self, command: GatedCommand, facts: Facts, stamp: Time) -> TwistStamped:
         """m/s and rad/s in ``frame_id``; an axis that no action moves is 0."""
@@ -74,6 +80,9 @@ class JointCommandOutput:
                 for moves, absolute in zip(meaning.moves, meaning.absolute, strict=True)
             ]
         )
+
+    def forget(self) -> None:
+        """Nothing is kept."""
 
     def message(self, command: GatedCommand, facts: Facts, stamp: Time) -> Float64MultiArray:
         """One number per joint; the layout's one dimension is labelled with their names."""
@@ -108,10 +117,16 @@ class TrajectoryOutput:
         self._measured_by = np.array(meaning.measured_by)[self._order]
         self._position_scale = np.array(meaning.position_scale)[self._order]
         self._sent: object = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Another controller may have moved the joints since they were measured."""
         self._hold: NDArray[np.float64] | None = None
+        self._measured: NDArray[np.float64] | None = None  # the newest that is finite
 
     def message(self, command: GatedCommand, facts: Facts, stamp: Time) -> JointTrajectory | None:
         """Positions, times from the start of a chunk that begins now; None while one is played."""
+        self._see(facts)
         chunk = self._source.chunk
         if command.stopped is None and chunk is not None:
             self._hold = None
@@ -122,13 +137,17 @@ class TrajectoryOutput:
             if positions is not None:
                 return self._trajectory(positions[:, self._order])
         self._sent = None
-        return self._standing_still(facts)
+        return self._standing_still(follow=command.follows)
 
-    def _standing_still(self, facts: Facts) -> JointTrajectory | None:
-        """One point, where the joints were measured when they were first told to stop."""
-        if self._hold is None and facts.state is not None:
+    def _see(self, facts: Facts) -> None:
+        if facts.state is not None:
             at = facts.state[self._measured_by].astype(np.float64) * self._position_scale
-            self._hold = at if np.isfinite(at).all() else None
+            self._measured = at if np.isfinite(at).all() else self._measured
+
+    def _standing_still(self, *, follow: bool) -> JointTrajectory | None:
+        """One point, where the joints were measured when they were first told to stop, or are."""
+        if self._hold is None or follow:
+            self._hold = self._measured
         return None if self._hold is None else self._trajectory(self._hold[None])
 
     def _trajectory(self, positions: NDArray[np.float64]) -> JointTrajectory:
@@ -149,6 +168,9 @@ class GripperOutput:
 
     def __init__(self, names: Sequence[str], order: Sequence[int]) -> None:
         self._names, self._order = tuple(names), list(order)
+
+    def forget(self) -> None:
+        """Nothing is kept."""
 
     def message(self, command: GatedCommand, facts: Facts, stamp: Time) -> Float64MultiArray:
         """As the bundle gives it, within its limits; the last one while the robot stands still."""
