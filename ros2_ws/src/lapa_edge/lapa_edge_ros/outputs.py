@@ -168,13 +168,16 @@ class GripperOutput:
 
     def __init__(self, names: Sequence[str], order: Sequence[int]) -> None:
         self._names, self._order = tuple(names), list(order)
+        self.forget()
 
     def forget(self) -> None:
-        """Nothing is kept."""
+        """It may hold something: it is told nothing before the robot is told to move."""
+        self._told = False
 
-    def message(self, command: GatedCommand, facts: Facts, stamp: Time) -> Float64MultiArray:
+    def message(self, command: GatedCommand, facts: Facts, stamp: Time) -> Float64MultiArray | None:
         """As the bundle gives it, within its limits; the last one while the robot stands still."""
-        return array_message(self._names, command.action[self._order])
+        self._told |= command.stopped is None
+        return array_message(self._names, command.action[self._order]) if self._told else None
 
 
 def build_output(settings: Settings, drive: Drive) -> Output:
