@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -21,6 +22,13 @@ from lapa_edge.runtime.senses import Senses, Views
 from lapa_edge.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
+
+
+class Graph(Protocol):
+    """A network of a bundle, on whatever runs it."""
+
+    def run(self, **arrays: NDArray[np.generic]) -> dict[str, NDArray[np.generic]]:
+        """Named arrays in, named arrays out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +52,18 @@ class Policy:
         bundle: verified.
         instruction: what to do, in words.
         threads: ONNX Runtime threads.
+        graph: what looks in place of ``policy.onnx``: another precision of it, or an engine.
     """
 
-    def __init__(self, bundle: Bundle, instruction: str, threads: int = 1) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        instruction: str,
+        threads: int = 1,
+        graph: Graph | None = None,
+    ) -> None:
         self.spec = bundle.spec
-        self._graph = OnnxGraph(bundle.path("policy.onnx"), threads)
+        self._graph = graph or OnnxGraph(bundle.path("policy.onnx"), threads)
         self._text_graph = OnnxGraph(bundle.path("text_encoder.onnx"))
         self._tokenizer = _read_tokenizer(bundle)
         self._codebook = _read_codebook(bundle)
