@@ -18,8 +18,8 @@ import msgspec
 from lapa_edge.artifact import Bundle, extend_bundle
 from lapa_edge.errors import ConfigError
 from lapa_edge.export.board import Board, read_board
-from lapa_edge.export.sidecar import Sidecar
 from lapa_edge.export.tensorrt_api import Builder, build_engine, find_builder
+from lapa_edge.runtime.backends.sidecar import Sidecar
 
 GRAPHS = ("policy", "action_head")
 

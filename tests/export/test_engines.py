@@ -13,8 +13,9 @@ from lapa_edge.errors import BundleError, ConfigError, LapaError, MissingDepende
 from lapa_edge.export import tensorrt_api
 from lapa_edge.export.board import board_names, read_board
 from lapa_edge.export.engines import build_engines, choose_capability, describe_build
-from lapa_edge.export.sidecar import Host, Sidecar, check_engine
 from lapa_edge.export.tensorrt_api import Builder, build_engine, find_builder
+from lapa_edge.runtime.backends import tensorrt_library
+from lapa_edge.runtime.backends.sidecar import Host, Sidecar, check_engine
 
 BOARDS = ["agx-orin", "h200", "orin-nano", "orin-nx", "rtx", "thor"]
 
@@ -119,7 +120,7 @@ def test_a_board_that_cannot_be_built_for_here_is_refused(rtx):
 
 
 def test_no_tensorrt_says_how_to_get_one(monkeypatch):
-    monkeypatch.setattr(tensorrt_api, "_import", lambda name: None)
+    monkeypatch.setattr(tensorrt_library, "_import", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'lapa-edge\[trt-rtx\]'"):
         find_builder()
 

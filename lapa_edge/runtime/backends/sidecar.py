@@ -13,7 +13,7 @@ import msgspec
 
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import BundleError
-from lapa_edge.export.tensorrt_api import find_builder, gpu_capability
+from lapa_edge.runtime.backends.tensorrt_library import find_tensorrt, gpu_capability
 
 
 class Sidecar(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,8 +52,8 @@ class Host:
 
 def this_host() -> Host:
     """The installed TensorRT and the GPU; `MissingDependencyError` where there is no TensorRT."""
-    builder = find_builder()
-    return Host(builder.name, builder.version, gpu_capability())
+    library = find_tensorrt()
+    return Host(library.name, library.version, gpu_capability())
 
 
 def check_engine(bundle: Bundle, target: str, graph: str, host: Host | None = None) -> Path:
