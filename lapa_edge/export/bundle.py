@@ -20,7 +20,9 @@ from lapa_edge.errors import BundleError, DataError
 from lapa_edge.export.calibration import Calibration, calibrate_head
 from lapa_edge.export.graphs import export_graphs
 from lapa_edge.export.observations import Observations
-from lapa_edge.export.parity import ParityReport, check_parity, record_parity
+from lapa_edge.export.parity import ParityReport
+from lapa_edge.export.reference import build_reference
+from lapa_edge.export.verification import record_verification, verify
 from lapa_edge.model.agent import Agent
 from lapa_edge.train.actions import ActionsConfig
 
@@ -73,8 +75,9 @@ def export_checked_bundle(
     try:
         calibration = calibrate_head(config, agent, observations)
         candidate = export_bundle(config, agent, staging / "bundle", provenance, calibration)
-        report = check_parity(config, agent, candidate, observations)
-        checked = record_parity(candidate, report)
+        reference = build_reference(config, agent, observations)
+        report = verify(candidate, reference)
+        checked = record_verification(candidate, report, reference)
         files = {name: checked.path(name).read_bytes() for name in checked.manifest.files}
         return write_bundle(root, config.spec, files, provenance), report
     finally:

@@ -13,7 +13,7 @@ from lapa_edge.cli.export import ExportFlags, export
 from lapa_edge.data.video import write_video
 from lapa_edge.export import bundle as bundle_module
 from lapa_edge.export import tensorrt_api
-from lapa_edge.export.parity import LIMITS, Limit
+from lapa_edge.export.limits import LIMITS, Limit
 
 
 def run(*arguments):
@@ -49,7 +49,8 @@ def test_with_data_the_bundle_is_compared_on_its_frames(tiny_run, tmp_path, caps
 
 
 def test_failed_parity_exits_1_and_publishes_nothing(tiny_run, tmp_path, capsys, monkeypatch):
-    monkeypatch.setitem(LIMITS, "context_max_abs", Limit(None, -1.0, "nothing can pass this one"))
+    impossible = Limit(None, -1.0, "nothing can pass this one")
+    monkeypatch.setitem(LIMITS["fp32"], "context_max_abs", impossible)
     out = tmp_path / "bundle"
     assert run(tiny_run, "--out", out, "--observations", 2) == 1
     assert "context_max_abs is" in capsys.readouterr().err

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import BundleError, ConfigError
 from lapa_edge.runtime.backends.cuda_driver import CudaDriver
-from lapa_edge.runtime.backends.graph import Graph
+from lapa_edge.runtime.backends.graph import StagedGraph
+from lapa_edge.runtime.backends.names import Backend, Device
 from lapa_edge.runtime.backends.onnx_graph import OnnxGraph
 from lapa_edge.runtime.backends.sidecar import Host, check_engine, this_host
 from lapa_edge.runtime.backends.tensorrt_graph import TensorrtGraph
 from lapa_edge.runtime.backends.tensorrt_library import find_tensorrt
-
-Backend = Literal["onnx", "tensorrt"]
-Device = Literal["cpu", "cuda"]
+from lapa_edge.runtime.mark import COMPARED, check_graph_mark
 
 
 def open_graph(
@@ -24,7 +22,7 @@ def open_graph(
     backend: Backend = "onnx",
     device: Device | None = None,
     threads: int = 1,
-) -> Graph:
+) -> StagedGraph:
     """A graph of the bundle, ready to run.
 
     Args:
@@ -42,12 +40,30 @@ def open_graph(
     if threads < 0:
         raise ConfigError("threads", f"expected 0 or more, got {threads}")
     if backend == "onnx":
-        return OnnxGraph(bundle.path(f"{graph}.onnx"), threads, device or "cpu")
+        path = bundle.path(f"{graph}.onnx")
+        if path.name not in COMPARED:
+            check_graph_mark(bundle, path.name)
+        return OnnxGraph(path, threads, device or "cpu")
     if device == "cpu":
         raise ConfigError("device", "TensorRT has no CPU", 'choose "cuda", or the backend "onnx"')
-    targets = engine_targets(bundle, graph)
     library, driver = find_tensorrt(), CudaDriver()
-    return TensorrtGraph(find_engine(bundle, targets, graph, this_host()), library, driver)
+    path = find_engine(bundle, engine_targets(bundle, graph), graph, this_host())
+    check_graph_mark(bundle, path.relative_to(bundle.root).as_posix())
+    return TensorrtGraph(path, library, driver)
+
+
+def open_engine(bundle: Bundle, target: str, graph: str, cuda_graph: bool = True) -> TensorrtGraph:
+    """One engine, whether it was compared with the trained agent or not: to compare or time it.
+
+    Args:
+        bundle, target, graph: as `check_engine` takes them.
+        cuda_graph: see `TensorrtGraph`.
+
+    Raises:
+        BundleError, MissingDependencyError: as `open_graph`.
+    """
+    library, driver = find_tensorrt(), CudaDriver()
+    return TensorrtGraph(check_engine(bundle, target, graph), library, driver, cuda_graph)
 
 
 def engine_targets(bundle: Bundle, graph: str) -> list[str]:
