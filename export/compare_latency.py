@@ -90,7 +90,6 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     machine: Machine
     threads: int
     camera: tuple[int, int]
-    frames: int = 1
 
 
 Entries = dict[tuple[str, str], "Answer | str"]  # network and what runs it: a call, or why not

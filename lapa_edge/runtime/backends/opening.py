@@ -46,8 +46,9 @@ def open_graph(
         return OnnxGraph(path, threads, device or "cpu")
     if device == "cpu":
         raise ConfigError("device", "TensorRT has no CPU", 'choose "cuda", or the backend "onnx"')
+    targets = engine_targets(bundle, graph)
     library, driver = find_tensorrt(), CudaDriver()
-    path = find_engine(bundle, engine_targets(bundle, graph), graph, this_host())
+    path = find_engine(bundle, targets, graph, this_host())
     check_graph_mark(bundle, path.relative_to(bundle.root).as_posix())
     return TensorrtGraph(path, library, driver)
 
