@@ -113,7 +113,7 @@ def compare(flags: CompareFlags) -> None:
         }
         comparison = measure(entries, flags)
     report = describe(comparison)
-    Console(width=None if sys.stdout.isatty() else 160).print(report, markup=False, highlight=False)
+    Console().print(report, markup=False, highlight=False, soft_wrap=True)
     if flags.out:
         flags.out.with_suffix(".md").write_text(report)
         data = msgspec.json.format(msgspec.json.encode(comparison))
@@ -156,7 +156,7 @@ def measure(entries: Entries, flags: CompareFlags) -> Comparison:
             )
         )
     machine = describe_machine()
-    versions = {**machine.versions, "torch": torch.__version__}
+    versions = {**machine.versions, "torch": str(torch.__version__)}
     return Comparison(
         rows=rows,
         machine=msgspec.structs.replace(machine, versions=versions),
