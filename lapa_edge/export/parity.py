@@ -49,14 +49,29 @@ class GraphReport(msgspec.Struct, frozen=True, kw_only=True):
     failures: list[str]
 
 
+class Drive(msgspec.Struct, frozen=True, kw_only=True):
+    """Success with one policy graph; rates in [0, 1], intervals 95 %.
+
+    `only_here` and `only_pytorch` are episodes that one of the two alone succeeded in; the
+    difference is this graph less PyTorch.
+    """
+
+    successes: int
+    interval: tuple[float, float]
+    only_here: int
+    only_pytorch: int
+    difference: float
+    difference_interval: tuple[float, float]
+
+
 class ClosedLoop(msgspec.Struct, frozen=True, kw_only=True):
-    """Success of the bundle and of PyTorch over the same seeds; rates in [0, 1], intervals 95 %.
+    """Success of the bundle and of PyTorch over the same tasks and seeds.
 
     Attributes:
-        environment, tasks, seeds: what was driven; `seeds` per task.
-        bundle, pytorch: successes out of `episodes`, each with Wilson's interval.
-        only_bundle, only_pytorch: episodes that one of the two alone succeeded in.
-        difference, interval: bundle less PyTorch (Newcombe).
+        environment, tasks, seeds: what was driven; `seeds` of every task.
+        episodes: of each side.
+        pytorch, pytorch_interval: its successes, and Wilson's interval of their rate.
+        graphs: the bundle's, by the policy graph that looked.
         failures: why this forbids the bundle, in words.
     """
 
@@ -64,14 +79,9 @@ class ClosedLoop(msgspec.Struct, frozen=True, kw_only=True):
     tasks: list[str]
     seeds: list[int]
     episodes: int
-    bundle: int
-    bundle_interval: tuple[float, float]
     pytorch: int
     pytorch_interval: tuple[float, float]
-    only_bundle: int
-    only_pytorch: int
-    difference: float
-    interval: tuple[float, float]
+    graphs: dict[str, Drive]
     failures: list[str]
 
 

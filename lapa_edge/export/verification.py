@@ -60,7 +60,7 @@ def verify(
     Raises:
         BundleError: no reference anywhere, a shape that differs, a value that is not finite.
     """
-    bundle = _unmarked(bundle)
+    bundle = unmarked(bundle)
     reference = reference or read_reference(bundle)
     report = measure_bundle(bundle, reference)
     graphs: dict[str, GraphReport] = {}
@@ -127,7 +127,7 @@ def record_verification(
 _MEASURES = {"policy": measure_policy, "action_head": measure_head}
 
 
-def _unmarked(bundle: Bundle) -> Bundle:
+def unmarked(bundle: Bundle) -> Bundle:
     """The bundle as one that nobody compared yet: a failed one must run to be compared again."""
     marks = (PARITY, PAGE)
     files = {name: entry for name, entry in bundle.manifest.files.items() if name not in marks}

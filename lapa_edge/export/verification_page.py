@@ -102,17 +102,26 @@ def _mismatches(mismatches: Sequence[Mismatch]) -> str:
 def _closed_loop(found: ClosedLoop | None) -> str:
     if found is None:
         return "Not driven; `lapa-export RUN --verify closed-loop` does.\n"
-    rows = (
-        ("the bundle", f"{found.bundle}/{found.episodes}", _interval(found.bundle_interval)),
-        ("PyTorch", f"{found.pytorch}/{found.episodes}", _interval(found.pytorch_interval)),
-        ("difference", f"{found.difference:+.1%}", _interval(found.interval)),
-    )
-    first, last = min(found.seeds), max(found.seeds)
+    n = found.episodes
+    rows = [("PyTorch", f"{found.pytorch}/{n}", _interval(found.pytorch_interval), "", "", "")]
+    rows += [
+        (
+            f"`{graph}`",
+            f"{side.successes}/{n}",
+            _interval(side.interval),
+            f"{side.difference:+.1%}",
+            _interval(side.difference_interval),
+            f"{side.only_here} here, {side.only_pytorch} PyTorch",
+        )
+        for graph, side in found.graphs.items()
+    ]
+    columns = ("policy", "success", "95 %", "less PyTorch", "95 % (Newcombe)", "alone succeeded")
+    nothing = "\nNeither succeeded once: this tells nothing.\n"
+    shown = found.pytorch or any(side.successes for side in found.graphs.values())
     return (
-        f"{found.environment}: {', '.join(found.tasks)}; the same seeds for both, {first} to "
-        f"{last}.\n\n{_table(('', 'success', '95 % interval'), rows)}\n"
-        f"The bundle alone succeeded in {found.only_bundle}, PyTorch alone in "
-        f"{found.only_pytorch} episodes.\n"
+        f"{found.environment}: {', '.join(found.tasks)}; the same seeds for all, "
+        f"{min(found.seeds)} to {max(found.seeds)}.\n\n{_table(columns, rows)}"
+        f"{'' if shown else nothing}"
     )
 
 

@@ -17,6 +17,7 @@ from safetensors.numpy import load_file
 
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import BundleError
+from lapa_edge.runtime.mark import check_mark
 from lapa_edge.runtime.onnx_graph import OnnxGraph
 from lapa_edge.runtime.senses import Senses, Views
 from lapa_edge.tokenizer import Tokenizer
@@ -62,6 +63,7 @@ class Policy:
         threads: int = 1,
         graph: Graph | None = None,
     ) -> None:
+        check_mark(bundle)
         self.spec = bundle.spec
         self._graph = graph or OnnxGraph(bundle.path("policy.onnx"), threads)
         self._text_graph = OnnxGraph(bundle.path("text_encoder.onnx"))
