@@ -1,11 +1,12 @@
 """Bundle to TensorRT engines: the two graphs of the control path, each with a sidecar.
 
-    engines/<target>/policy.engine        engines/<target>/policy.engine.json
-    engines/<target>/action_head.engine   engines/<target>/action_head.engine.json
+    engines/<target>/policy.engine        of policy.onnx, and policy.fp16.engine of policy.fp16.onnx
+    engines/<target>/action_head.engine   likewise
+    engines/<target>/*.engine.json        the sidecar of each
     engines/<target>/timing.cache         of full TensorRT: the next build here is quick
 
 `target` is the board's name, or ``sm86`` and the like where TensorRT for RTX had to stand in for a
-GPU it does not build for; with ``-fp16`` and so on for a precision other than float32. The instruction is encoded once and stays with ONNX Runtime. Needs no
+GPU it does not build for. The instruction is encoded once and stays with ONNX Runtime. Needs no
 torch: on a Jetson this runs on the robot itself.
 """
 
@@ -61,15 +62,15 @@ def engine_files(
     builder = builder or find_builder()
     capability, stands_in = choose_capability(recipe, builder)
     logger.info(describe_build(recipe, builder, capability, stands_in))
-    target = engine_target("sm" + capability.replace(".", "") if stands_in else name, precision)
-    graphs = {graph: graph_file(graph, precision) for graph in GRAPHS}
-    for onnx_name in graphs.values():  # all of them, before the first is built
+    target = "sm" + capability.replace(".", "") if stands_in else name
+    graphs = [graph_file(graph, precision) for graph in GRAPHS]
+    for onnx_name in graphs:  # all of them, before the first is built
         memory = predict_memory(read_graph(bundle.path(onnx_name).read_bytes(), onnx_name))
         logger.info(check_memory(memory, recipe, onnx_name))
     files: dict[str, bytes] = {}
     cache_name = f"engines/{target}/timing.cache"
     cache = bundle.path(cache_name).read_bytes() if cache_name in bundle.manifest.files else b""
-    for graph, onnx_name in graphs.items():
+    for onnx_name in graphs:
         data = bundle.path(onnx_name).read_bytes()
         built = build_engine(builder, data, onnx_name, capability, recipe.precisions, cache)
         sidecar = Sidecar(
@@ -85,17 +86,12 @@ def engine_files(
             precisions=built.precisions,
             flags=built.flags,
         )
-        engine = f"engines/{target}/{graph}.engine"
+        engine = f"engines/{target}/{onnx_name.removesuffix('.onnx')}.engine"
         files[engine] = built.data
         files[f"{engine}.json"] = msgspec.json.format(msgspec.json.encode(sidecar))
         if built.timing_cache is not None:
             files[cache_name] = cache = built.timing_cache
     return files
-
-
-def engine_target(machine: str, precision: Precision) -> str:
-    """The folder below ``engines/`` for a board's name or its stand-in, and a precision."""
-    return machine if precision == "fp32" else f"{machine}-{precision}"
 
 
 def choose_capability(board: Board, builder: Builder) -> tuple[str, bool]:

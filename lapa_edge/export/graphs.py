@@ -29,8 +29,8 @@ from lapa_edge.model.agent import Agent
 from lapa_edge.model.policy import LatentPolicy
 from lapa_edge.spec import PolicySpec
 
-# TensorRT 10.3 (JetPack 6.2) reads up to 20, where GELU is one operator, which ONNX Runtime has as one
-# kernel, and FP8 a type that Q and DQ know. Found by a measurement: as six operators GELU is slower.
+# The newest that TensorRT 10.3 (JetPack 6.2) reads. GELU is one operator in it, which ONNX Runtime
+# runs as one kernel and not as six, and Q and DQ know FP8.
 OPSET = 20
 
 POLICY, TEXT_ENCODER, ACTION_HEAD = "policy.onnx", "text_encoder.onnx", "action_head.onnx"

@@ -42,7 +42,7 @@ def make_graphs(
     if precision == "fp32":
         return {}
     policy = bundle.path("policy.onnx").read_bytes()
-    if precision == "fp16" or precision == "bf16":
+    if precision == "fp16" or precision == "bf16":  # noqa: PLR1714 - which narrows the type
         head = bundle.path("action_head.onnx").read_bytes()
         return {
             graph_file("policy", precision): cast_graph(policy, "policy.onnx", precision),

@@ -36,9 +36,7 @@ def find_ranges(data: bytes, name: str, feeds: Feeds) -> dict[str, float]:
     return measure_ranges(model, (node.input[0] for node in find_products(model)), feeds)
 
 
-def quantize_graph(
-    data: bytes, name: str, precision: EightBits, ranges: dict[str, float]
-) -> bytes:
+def quantize_graph(data: bytes, name: str, precision: EightBits, ranges: dict[str, float]) -> bytes:
     """The graph of `data` with its products in `precision`.
 
     Args:
@@ -107,8 +105,8 @@ class _Quantizer:
         largest = np.abs(values).max(axis=0)
         # A column of zeros has no scale of its own; any will do.
         scales = (np.where(largest > 0, largest, 1.0) / _ENDS[self.precision]).astype(np.float32)
-        self._store(f"{weight}.q", _rounded(values / scales, self.precision), values.shape)
-        return self._pair(weight, scales, 1)[1:]
+        self._store(f"{weight}.q", _rounded(np.divide(values, scales, dtype=np.float32), self.precision), values.shape)
+        return self._pair(weight, scales, 1)[1:]  # stored quantized: no Q
 
     def _pair(
         self, name: str, scale: NDArray[np.float32] | np.float32, axis: int | None
@@ -117,12 +115,16 @@ class _Quantizer:
         shape = np.shape(scale)
         self.graph.initializer.append(numpy_helper.from_array(np.asarray(scale), f"{name}.scale"))
         self._store(f"{name}.zero", np.zeros(shape, np.uint8), shape)
-        also = {} if axis is None else {"axis": axis}
-        links = ((name, f"{name}.q", "QuantizeLinear"), (f"{name}.q", f"{name}.dequantized", "DequantizeLinear"))
-        return [
-            helper.make_node(kind, [x, f"{name}.scale", f"{name}.zero"], [y], name=y, **also)
-            for x, y, kind in links
-        ]
+        scaled = [f"{name}.scale", f"{name}.zero"]
+        quantize = helper.make_node("QuantizeLinear", [name, *scaled], [f"{name}.q"])
+        dequantize = helper.make_node(
+            "DequantizeLinear", [f"{name}.q", *scaled], [f"{name}.dequantized"]
+        )
+        for node in (quantize, dequantize):
+            node.name = node.output[0]
+            if axis is not None:
+                node.attribute.append(helper.make_attribute("axis", axis))
+        return [quantize, dequantize]
 
     def _store(self, name: str, values: NDArray[np.generic], shape: tuple[int, ...]) -> None:
         # Written raw: the same bytes whatever version of ONNX knows the type.
