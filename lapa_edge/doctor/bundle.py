@@ -103,7 +103,7 @@ def _graphs(bundle: Bundle) -> list[str]:
 
 
 def _loads(bundle: Bundle, name: str) -> Finding:
-    from lapa_edge.runtime.onnx_graph import OnnxGraph
+    from lapa_edge.runtime.backends.onnx_graph import OnnxGraph
 
     try:
         graph = OnnxGraph(bundle.path(name))

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from lapa_edge.artifact import Bundle
 from lapa_edge.export.observations import Observations
+from lapa_edge.runtime.backends.graph import Graph
 from lapa_edge.runtime.decoding import FlowHead, Head, decode_head
 from lapa_edge.runtime.head import HeadInput, NativeHead, OnnxHead, has_calibration, read_bins
-from lapa_edge.runtime.policy import Graph, Latent, Policy
+from lapa_edge.runtime.policy import Latent, Policy
 from lapa_edge.spec import PolicySpec
 
 Float32 = NDArray[np.float32]
@@ -67,7 +68,7 @@ def ask_bundle(
     bundle: Bundle,
     observations: Observations,
     networks: dict[str, Head],
-    policy_graph: Graph | None = None,
+    policy_graph: Graph | str = "policy",
 ) -> Answers:
     """The runtime, by the path of the robot: `Policy.look`, `HeadInput`, each of `networks`.
 
