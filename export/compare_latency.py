@@ -26,8 +26,8 @@ from lapa_edge.artifact import Bundle, load_bundle
 from lapa_edge.cli.command import run_command
 from lapa_edge.errors import MissingDependencyError
 from lapa_edge.export.tensorrt_api import find_builder, gpu_capability
+from lapa_edge.runtime.backends.onnx_graph import OnnxGraph
 from lapa_edge.runtime.head import NativeHead
-from lapa_edge.runtime.onnx_graph import OnnxGraph
 from lapa_edge.runtime.profile import describe_machine, measure_parts
 from lapa_edge.train.actions import read_agent
 from lapa_edge.train.run_directory import RunDirectory

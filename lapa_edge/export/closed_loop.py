@@ -22,8 +22,8 @@ from lapa_edge.evaluate.registry import check_environment, find_entry
 from lapa_edge.evaluate.rollout import check_fits
 from lapa_edge.evaluate.statistics import difference_interval, wilson_interval
 from lapa_edge.export.parity import ClosedLoop, Drive, ParityReport
+from lapa_edge.runtime.backends.onnx_graph import OnnxGraph
 from lapa_edge.runtime.head import build_head
-from lapa_edge.runtime.onnx_graph import OnnxGraph
 from lapa_edge.runtime.policy import Policy
 from lapa_edge.runtime.session import Session
 from lapa_edge.train.checkpoint_session import run_checkpoint_job

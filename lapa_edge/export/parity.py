@@ -23,7 +23,7 @@ from lapa_edge.export.comparison import (
 )
 from lapa_edge.export.limits import LIMITS, Limit, Precision, broken_limits
 from lapa_edge.export.recorded import Reference
-from lapa_edge.runtime.policy import Graph
+from lapa_edge.runtime.backends.graph import Graph
 
 PARITY = "parity.json"
 FEWER_BITS = ("bf16", "int8")  # of the native head

@@ -36,8 +36,12 @@ from lapa_edge.export.parity import (
 )
 from lapa_edge.export.recorded import RECORDED, Reference, encode_reference, read_reference
 from lapa_edge.export.verification_page import render
-from lapa_edge.runtime.onnx_graph import OnnxGraph
-from lapa_edge.runtime.policy import Graph
+from lapa_edge.runtime.backends.cuda_driver import CudaDriver
+from lapa_edge.runtime.backends.graph import Graph
+from lapa_edge.runtime.backends.onnx_graph import OnnxGraph
+from lapa_edge.runtime.backends.sidecar import check_engine
+from lapa_edge.runtime.backends.tensorrt_graph import TensorrtGraph
+from lapa_edge.runtime.backends.tensorrt_library import find_tensorrt
 
 PAGE = "VERIFICATION.md"
 
@@ -161,4 +165,7 @@ def _engine_precision(bundle: Bundle, name: str) -> Precision:
 
 
 def _open_engine(bundle: Bundle, name: str) -> Graph:
-    raise BundleError(name, "no backend runs engines in this version", "upgrade lapa-edge")
+    """On this machine's GPU, once the sidecar fits it."""
+    path = PurePosixPath(name)
+    engine = check_engine(bundle, path.parent.name, path.stem)
+    return TensorrtGraph(engine, find_tensorrt(), CudaDriver())

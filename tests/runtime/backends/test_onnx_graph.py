@@ -6,7 +6,7 @@ from bundles import text_graph, tiny_spec
 from onnx import TensorProto, helper
 
 from lapa_edge.errors import BundleError, RuntimeInputError
-from lapa_edge.runtime.onnx_graph import OnnxGraph
+from lapa_edge.runtime.backends.onnx_graph import OnnxGraph
 
 IDS = np.array([[2, 3, 0, 0, 0, 0]])
 
@@ -22,7 +22,7 @@ def graph(tmp_path):
 
 def test_arrays_go_by_name(graph):
     assert graph.inputs == {"ids": ((1, 6), np.dtype(np.int64))}
-    assert graph.outputs == ["text"]
+    assert graph.outputs == {"text": ((1, 5), np.dtype(np.float32))}
     text = graph.run(ids=IDS)["text"]
     assert (text.shape, text.dtype) == ((1, 5), np.float32)
 
