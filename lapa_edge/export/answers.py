@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lapa_edge.artifact import Bundle
+from lapa_edge.errors import BundleError
 from lapa_edge.export.observations import Observations
 from lapa_edge.runtime.backends.graph import Graph
 from lapa_edge.runtime.decoding import FlowHead, Head, decode_head
@@ -68,11 +69,14 @@ def ask_bundle(
     bundle: Bundle,
     observations: Observations,
     networks: dict[str, Head],
-    policy_graph: Graph | None = None,
+    policy_graph: Graph | str = "policy",
 ) -> Answers:
     """The runtime, by the path of the robot: `Policy.look`, `HeadInput`, each of `networks`.
 
     `policy_graph` looks in place of ``policy.onnx``.
+
+    Raises:
+        BundleError: what the policy says is of another shape than the spec's, or not finite.
     """
     spec = bundle.spec
     policy = Policy(bundle, observations.instructions[0], graph=policy_graph or "policy")
@@ -86,6 +90,7 @@ def ask_bundle(
         if observations.instructions[i] != policy.instruction:
             policy.set_instruction(observations.instructions[i])
         latent = policy.look(frame, seen_at_s=0.0, state=observations.state_told(i))
+        _check_latent(bundle, latent, i)
         x = head_inputs.fill(
             latent,
             observations.states[i],
@@ -106,6 +111,21 @@ def ask_bundle(
         {name: np.stack(values) for name, values in chunks.items()},
         outputs={name: np.stack(values) for name, values in outputs.items() if values},
     )
+
+
+def _check_latent(bundle: Bundle, latent: Latent, observation: int) -> None:
+    """Before the head, which would stumble over either in words of its own."""
+    spec, thing = bundle.spec, f"parity of {bundle.root.name}"
+    expected = (spec.latent.n if spec.latent else 0,), (spec.context_dim,)
+    if (got := (latent.codes.shape, latent.context.shape)) != expected:
+        problem = f"codes and context: expected {list(expected)}, got {list(got)}"
+        raise BundleError(thing, problem, "its graphs are another run's; export it again")
+    if not (np.isfinite(latent.vector).all() and np.isfinite(latent.context).all()):
+        raise BundleError(
+            thing,
+            f"the policy gives NaN or infinity at observation {observation}",
+            "leave out the precision that does, or train again, from earlier",
+        )
 
 
 def parity_noise(spec: PolicySpec) -> Float32:

@@ -48,13 +48,19 @@ def export_bundle(
         DataError: a weight is NaN or infinite.
         BundleError: `root` exists and is no bundle, or the disk refuses.
     """
+    return write_bundle(root, config.spec, bundle_files(config, agent, calibration), provenance)
+
+
+def bundle_files(
+    config: ActionsConfig, agent: Agent, calibration: Calibration | None = None
+) -> dict[str, bytes]:
+    """The files of `export_bundle`, by name; arguments and errors as there."""
     check_finite(agent)
-    files = {
+    return {
         **export_graphs(agent, config.spec),
         "weights.safetensors": native_weights(agent, calibration or {}),
         "tokenizer.json": msgspec.json.encode(config.tokenizer),
     }
-    return write_bundle(root, config.spec, files, provenance)
 
 
 def export_checked_bundle(

@@ -5,9 +5,15 @@
     builds on             the GPU it builds for           any machine, GPU or not
     builds for            that GPU                        a capability from its own list
     strongly typed        asked for (the rule from 11)    always
+    timing cache          yes: a second build is quick    no: it would ask for a GPU
+    runtime cache         no                              made on the robot, by the first run
 
-Precision lives in the ONNX graph. No precision flag is set, and TF32, which would round float32
-products to 10 bits, is switched off. Nothing here imports TensorRT before it is asked to.
+                          TensorRT 10                     TensorRT 11
+    FP16, INT8, ... flags deprecated, not used here       removed
+    calibrators           deprecated, not used here       removed: Q and DQ in the graph
+
+Precision lives in the ONNX graph, so that what 11 removed is not missed. TF32, which would round
+float32 products to 10 bits, is switched off. Nothing here imports TensorRT before it is asked to.
 """
 
 from __future__ import annotations
@@ -47,11 +53,15 @@ class Builder(TensorRT):
 
 @dataclass(frozen=True)
 class BuiltEngine:
-    """A serialized engine, the precisions of its network, and the flags it was built with."""
+    """A serialized engine, the precisions of its network, and the flags it was built with.
+
+    `timing_cache` makes the next build on this machine quick; None where the builder has none.
+    """
 
     data: bytes
     precisions: tuple[str, ...]
     flags: tuple[str, ...]
+    timing_cache: bytes | None = None
 
 
 def find_builder(name: BuilderName = "auto") -> Builder:
@@ -65,7 +75,12 @@ def find_builder(name: BuilderName = "auto") -> Builder:
 
 
 def build_engine(
-    builder: Builder, graph: bytes, thing: str, capability: str, allowed: tuple[str, ...]
+    builder: Builder,
+    graph: bytes,
+    thing: str,
+    capability: str,
+    allowed: tuple[str, ...],
+    timing_cache: bytes = b"",
 ) -> BuiltEngine:
     """Build one ONNX graph, in exactly the precisions that stand in it.
 
@@ -75,6 +90,7 @@ def build_engine(
         thing: its name, for messages.
         capability: ``"8.6"``; one of ``builder.capabilities()``.
         allowed: precisions the target can compute in; anything else is refused before building.
+        timing_cache: of an earlier build on this machine, or empty.
 
     Raises:
         ConfigError: a precision the target does not have, or a capability not built for.
@@ -90,8 +106,7 @@ def build_engine(
     trt = builder.module
     logger = collecting_logger(trt)
     trt_builder = trt.Builder(logger)
-    strongly_typed = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
-    network = trt_builder.create_network(strongly_typed)
+    network = trt_builder.create_network(_creation_flags(trt))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(graph):
         problems = "; ".join(parser.get_error(i).desc() for i in range(parser.num_errors))
@@ -103,17 +118,38 @@ def build_engine(
             f"it computes in {', '.join(missing)}, the target in {', '.join(allowed)} only",
             "export it in another precision",
         )
-    config = trt_builder.create_builder_config()
-    config.clear_flag(trt.BuilderFlag.TF32)
-    if builder.name == "tensorrt-rtx":
-        config.num_compute_capabilities = 1
-        member = "SM" + capability.replace(".", "")
-        config.set_compute_capability(trt.ComputeCapability.__members__[member], 0)
+    config, flags = _configure(builder, trt_builder, capability)
+    cache = None
+    if builder.name == "tensorrt":
+        # One of another GPU or version is no use, and TensorRT says so by refusing it.
+        cache = config.create_timing_cache(timing_cache)
+        if not config.set_timing_cache(cache, ignore_mismatch=False):
+            cache = config.create_timing_cache(b"")
+            config.set_timing_cache(cache, ignore_mismatch=False)
     data = trt_builder.build_serialized_network(network, config)
     if data is None:
         problems = "; ".join(logger.errors) or "it gave no reason"
         raise LapaError(thing, f"{builder.name} {builder.version} cannot build it ({problems})")
-    return BuiltEngine(bytes(data), precisions, ("STRONGLY_TYPED", "no TF32"))
+    saved = bytes(cache.serialize()) if cache is not None else None
+    return BuiltEngine(bytes(data), precisions, flags, saved)
+
+
+def _creation_flags(trt: Any) -> int:
+    """Strongly typed, where that has to be asked for."""
+    flag = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
+    return 0 if flag is None else 1 << int(flag)
+
+
+def _configure(builder: Builder, trt_builder: Any, capability: str) -> tuple[Any, tuple[str, ...]]:
+    """The builder's config, and what was set in it, in words."""
+    trt, config = builder.module, trt_builder.create_builder_config()
+    config.clear_flag(trt.BuilderFlag.TF32)
+    if builder.name == "tensorrt":
+        return config, ("STRONGLY_TYPED", "no TF32")
+    config.num_compute_capabilities = 1
+    member = "SM" + capability.replace(".", "")
+    config.set_compute_capability(trt.ComputeCapability.__members__[member], 0)
+    return config, ("STRONGLY_TYPED", "no TF32", f"compute capability {member}")
 
 
 def _precisions(network: Any) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """How an engine came to be; ``<name>.engine.json``.
 
     Attributes:
-        board: the recipe it was asked for.
+        board, precision: the recipe it was asked for, and in what.
         stand_in: whether `compute_capability` is another than the board's own.
         builder, builder_version, cuda: what built it.
         compute_capability: what it runs on.
@@ -39,6 +39,7 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     onnx_sha256: str
     precisions: tuple[str, ...]
     flags: tuple[str, ...]
+    precision: str = "fp32"
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,6 @@ def check_engine(bundle: Bundle, target: str, graph: str, host: Host | None = No
             raise BundleError(
                 name,
                 f"{what}: it was built for {built}, here is {here}",
-                f"build it here: {rebuild} {sidecar.board}",
+                f"build it here: {rebuild} {sidecar.board} --precision {sidecar.precision}",
             )
     return engine
