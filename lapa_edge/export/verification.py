@@ -128,6 +128,11 @@ def record_verification(
     return bundle
 
 
+def same_work(one: Bundle, other: Bundle) -> bool:
+    """Whether two bundles hold the same files but for the marks of their verification."""
+    return unmarked(one).manifest.files == unmarked(other).manifest.files
+
+
 _MEASURES = {"policy": measure_policy, "action_head": measure_head}
 
 
