@@ -215,8 +215,17 @@ class Pipeline:
         return steps
 
     @cached_property
+    def _to_make(self) -> tuple[Precision, ...]:
+        """Precisions whose graphs are not there: a robot has a bundle's, and no data to redo them.
+
+        With data at hand they are asked for anew.
+        """
+        given = self._source.given if self._read is None else ()
+        return tuple(p for p in self._wish.precisions if f"policy.{p}.onnx" not in given)
+
+    @cached_property
     def _calibration_set(self) -> Observations | None:
-        if not set(self._wish.precisions) & set(QUANTIZED):
+        if not set(self._to_make) & set(QUANTIZED):
             return None
         if self._read is None:
             raise ConfigError(
@@ -229,7 +238,7 @@ class Pipeline:
     def _quantize_inputs(self) -> dict[str, str]:
         wish, seen = self._wish, self._calibration_set
         return {
-            "precisions": ",".join(wish.precisions),
+            "precisions": ",".join(self._to_make),
             "calibration": seen.sha256() if seen else "",
             "least": str(wish.calibration),
             "camera": str(wish.camera_size),
@@ -242,7 +251,7 @@ class Pipeline:
             wish = self._wish
             calibration = calibrate_policy(bundle, seen, wish.calibration, wish.camera_size)
         made = Files()
-        for precision in self._wish.precisions:
+        for precision in self._to_make:
             made |= make_graphs(bundle, precision, calibration)
         return made
 

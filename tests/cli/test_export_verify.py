@@ -90,3 +90,14 @@ def test_a_graph_exchanged_by_hand_is_found_by_verifying_again(mine, capsys):
         Session(load_bundle(mine / "bundle"), "go")
     assert run(mine / "bundle", "--steps", "verify") == 1
     assert "ONNX Runtime refuses it" in capsys.readouterr().err
+
+
+def test_a_robot_builds_int8_engines_of_the_graphs_it_was_given_without_any_data(mine, capsys):
+    pytest.importorskip("tensorrt_rtx_bindings", reason="NO ENGINE IS BUILT")
+    bundle = load_bundle(mine / "bundle")
+    extend_bundle(bundle, {"policy.int8.onnx": bundle.path("policy.onnx").read_bytes()})
+    build = ("--target", "trt", "--builder", "tensorrt-rtx", "--precision", "int8")
+    assert run(mine / "bundle", *build, "--steps", "build,verify") == 0
+    assert "policy.int8.engine is not compared here: " in capsys.readouterr().err
+    files = load_bundle(mine / "bundle").manifest.files
+    assert "engines/sm86/policy.int8.engine" in files
