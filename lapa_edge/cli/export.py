@@ -23,9 +23,9 @@ logger = logging.getLogger(__name__)
 
 DESCRIPTION = """Turn a trained run into the bundle a robot runs, and a bundle into engines.
 
-In steps, each done once: export, quantize, build (with --target trt), verify, benchmark. Stopped, the
-same command goes on. A bundle is compared with its run before it is published: what does not pass
-leaves no bundle."""
+In steps, each done once: export, quantize, build (with --target trt), verify, benchmark. Stopped,
+the same command goes on. A bundle is compared with its run before it is published: what does not
+pass leaves no bundle."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class ExportFlags:
     steps: str = ""
     """Of export, quantize, build, verify, benchmark, with commas. Default: all but benchmark."""
     precision: str = "fp32"
-    """Of fp32, fp16, bf16, int8, fp8, with commas: graphs, and engines of each with --target trt."""
+    """Of fp32, fp16, bf16, int8, fp8, with commas: graphs of each, and engines with trt."""
     board: str = "orin-nano"
     """trt: what the engines are for: a file of export/boards by name, or a .toml of your own."""
     builder: Literal["auto", "tensorrt", "tensorrt-rtx"] = "auto"

@@ -105,7 +105,11 @@ class _Quantizer:
         largest = np.abs(values).max(axis=0)
         # A column of zeros has no scale of its own; any will do.
         scales = (np.where(largest > 0, largest, 1.0) / _ENDS[self.precision]).astype(np.float32)
-        self._store(f"{weight}.q", _rounded(np.divide(values, scales, dtype=np.float32), self.precision), values.shape)
+        self._store(
+            f"{weight}.q",
+            _rounded(np.divide(values, scales, dtype=np.float32), self.precision),
+            values.shape,
+        )
         return self._pair(weight, scales, 1)[1:]  # stored quantized: no Q
 
     def _pair(
