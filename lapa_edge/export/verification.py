@@ -41,6 +41,7 @@ from lapa_edge.runtime.backends.onnx_graph import OnnxGraph
 from lapa_edge.runtime.backends.opening import open_engine
 
 PAGE = "VERIFICATION.md"
+ON_THE_ROBOT = "where it runs, lapa-export BUNDLE --steps verify compares it"
 
 logger = logging.getLogger(__name__)
 
@@ -83,8 +84,9 @@ def verify(
                 continue
         except LapaError as reason:
             # ONNX Runtime has no FP8 or BF16 kernels on many CPUs, and most machines have no GPU.
-            not_run[name] = str(reason)
-            logger.warning("%s is not compared: %s", name, reason)
+            # Its remedy is left out: it names this bundle's place while it is put together.
+            not_run[name] = str(reason.args[1])
+            logger.warning("%s is not compared here: %s; %s", name, not_run[name], ON_THE_ROBOT)
             continue
         graphs[name] = _MEASURES[role](bundle, reference, graph, precision, f"{name}, {runs_on}")
     failures = [f"{name}: {text}" for name, each in graphs.items() for text in each.failures]
@@ -123,6 +125,11 @@ def record_verification(
         bundle = extend_bundle(bundle, files)
     check_verified(bundle, report)
     return bundle
+
+
+def same_work(one: Bundle, other: Bundle) -> bool:
+    """Whether two bundles hold the same files but for the marks of their verification."""
+    return unmarked(one).manifest.files == unmarked(other).manifest.files
 
 
 _MEASURES = {"policy": measure_policy, "action_head": measure_head}

@@ -12,8 +12,8 @@ from lapa_edge.cli.command import run_command
 from lapa_edge.cli.export import ExportFlags, export
 from lapa_edge.data.video import write_video
 from lapa_edge.export import bundle as bundle_module
-from lapa_edge.export import tensorrt_api
 from lapa_edge.export.limits import LIMITS, Limit
+from lapa_edge.runtime.backends import tensorrt_library
 
 
 def run(*arguments):
@@ -69,7 +69,7 @@ def test_engines_of_a_bundle_wait_beside_it_until_they_are_verified(tmp_path, ca
 
 
 def test_no_tensorrt_exits_1_with_the_pip_command(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(tensorrt_api, "_import", lambda name: None)
+    monkeypatch.setattr(tensorrt_library, "_import", lambda name: None)
     root = write_tiny_bundle(tmp_path / "bundle").root
     assert run(root, "--target", "trt") == 1
     assert "pip install 'lapa-edge[trt-rtx]'" in capsys.readouterr().err
