@@ -36,12 +36,9 @@ from lapa_edge.export.parity import (
 )
 from lapa_edge.export.recorded import RECORDED, Reference, encode_reference, read_reference
 from lapa_edge.export.verification_page import render
-from lapa_edge.runtime.backends.cuda_driver import CudaDriver
 from lapa_edge.runtime.backends.graph import Graph
 from lapa_edge.runtime.backends.onnx_graph import OnnxGraph
-from lapa_edge.runtime.backends.sidecar import check_engine
-from lapa_edge.runtime.backends.tensorrt_graph import TensorrtGraph
-from lapa_edge.runtime.backends.tensorrt_library import find_tensorrt
+from lapa_edge.runtime.backends.opening import open_engine
 
 PAGE = "VERIFICATION.md"
 ON_THE_ROBOT = "where it runs, lapa-export BUNDLE --steps verify compares it"
@@ -172,7 +169,5 @@ def _engine_precision(bundle: Bundle, name: str) -> Precision:
 
 
 def _open_engine(bundle: Bundle, name: str) -> Graph:
-    """On this machine's GPU, once the sidecar fits it."""
     path = PurePosixPath(name)
-    engine = check_engine(bundle, path.parent.name, path.stem)
-    return TensorrtGraph(engine, find_tensorrt(), CudaDriver())
+    return open_engine(bundle, path.parent.name, path.stem)
