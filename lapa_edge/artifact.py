@@ -116,9 +116,9 @@ def load_bundle(root: Path) -> Bundle:
     Raises:
         BundleError: not a bundle, a newer schema, a missing, altered or unsafe file.
     """
-    manifest = _read_manifest(root)
+    manifest = read_manifest(root)
     for name, entry in manifest.files.items():
-        _check_file(root, _checked_name(root, name), entry)
+        check_file(root, _checked_name(root, name), entry)
     try:
         check_spec(manifest.spec)
     except ConfigError as error:
@@ -126,7 +126,7 @@ def load_bundle(root: Path) -> Bundle:
     return Bundle(root, manifest)
 
 
-def _read_manifest(root: Path) -> Manifest:
+def read_manifest(root: Path) -> Manifest:
     thing = f"bundle {root}"
     path = root / MANIFEST
     try:
@@ -152,7 +152,7 @@ class _Versioned(msgspec.Struct):
     schema_version: int
 
 
-def _check_file(root: Path, name: str, entry: FileEntry) -> None:
+def check_file(root: Path, name: str, entry: FileEntry) -> None:
     path = root / name
     if not path.is_file():
         raise BundleError(f"bundle {root}", f"{name} is missing", "copy the bundle again")

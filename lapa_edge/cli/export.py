@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,16 +11,21 @@ import tyro
 
 from lapa_edge.cli.command import run_command
 from lapa_edge.errors import ConfigError
+from lapa_edge.export.drive_config import DriveConfig
 
 if TYPE_CHECKING:
     from lapa_edge.artifact import Bundle
     from lapa_edge.export.parity import ParityReport
+    from lapa_edge.export.pipeline import Drive, ReadObservations, Run, Source, Wish
+    from lapa_edge.spec import PolicySpec
 
 logger = logging.getLogger(__name__)
 
 DESCRIPTION = """Turn a trained run into the bundle a robot runs, and a bundle into engines.
 
-A bundle is compared with its run before it is published: what does not pass leaves no bundle."""
+In steps, each done once: export, quantize, build (with --target trt), verify, benchmark. Stopped,
+the same command goes on. A bundle is compared with its run before it is published: what does not
+pass leaves no bundle."""
 
 
 @dataclass(frozen=True)
@@ -28,24 +33,38 @@ class ExportFlags:
     """Flags of lapa-export."""
 
     source: Annotated[Path, tyro.conf.Positional]
-    """onnx: a finished run of lapa-train actions. trt: a bundle, or such a run."""
+    """A finished run of lapa-train actions, or a bundle to add to."""
     target: Literal["onnx", "trt"] = "onnx"
     """onnx: graphs and native weights, compared with the run. trt: TensorRT engines as well."""
     out: Path | None = None
     """The bundle's directory. Default: SOURCE/bundle for a run; a bundle is extended in place."""
+    steps: str = ""
+    """Of export, quantize, build, verify, benchmark, with commas. Default: all but benchmark."""
+    precision: str = "fp32"
+    """Of fp32, fp16, bf16, int8, fp8, with commas: graphs of each, and engines with trt."""
     board: str = "orin-nano"
     """trt: what the engines are for: a file of export/boards by name, or a .toml of your own."""
     builder: Literal["auto", "tensorrt", "tensorrt-rtx"] = "auto"
     """trt: which TensorRT builds; auto takes the full one where it and a GPU are there."""
     data: Path | None = None
-    """Dataset whose frames the run and its bundle are compared on. Default: random frames."""
+    """Dataset whose frames the run and its bundle are compared on, and 8 bits calibrated on.
+    Default: random frames, on which nothing is calibrated."""
     observations: int = 64
     """Moments the two are compared on."""
     blend_s: float | None = None
     """How long the robot leads the head from one latent to the next, seconds, 0 to the run's
     max_latent_age_s; 0 is at once. As the run was trained, unless given."""
+    calibration: int = 200
+    """int8, fp8: moments they are calibrated on, at least."""
+    camera_size: tuple[int, int] | None = None
+    """Rows and columns of the robot's camera: calibration data of another is refused."""
     seed: int = 0
-    """Seed of what is random in them."""
+    """Seed of what is random in the observations."""
+    verify: Literal["parity", "closed-loop"] = "parity"
+    """parity: the same observations, the same answers. closed-loop: as well, success in a
+    simulator over the same seeds, the bundle's against PyTorch's; of a run only."""
+    drive: DriveConfig = DriveConfig()
+    """closed-loop: what is driven. A stopped one goes on from RUN/closed-loop."""
 
 
 def main() -> int:
@@ -55,49 +74,151 @@ def main() -> int:
 
 def export(flags: ExportFlags) -> None:
     """Export what `source` is to what `target` asks for."""
-    from lapa_edge.artifact import MANIFEST, load_bundle
+    from lapa_edge.artifact import MANIFEST
+    from lapa_edge.export.pipeline import Pipeline, parse_steps
 
     is_bundle = (flags.source / MANIFEST).is_file()
-    if flags.target == "onnx" and is_bundle:
-        raise ConfigError(
-            f"source {flags.source}",
-            "expected a finished run of lapa-train actions, got a bundle",
-            "for engines add --target trt",
-        )
-    if is_bundle and flags.out not in (None, flags.source):
+    steps = parse_steps(flags.steps, board=flags.target == "trt")
+    if is_bundle:
+        check_bundle_flags(flags)
+    for name, count in (("observations", flags.observations), ("calibration", flags.calibration)):
+        if count < 1:
+            raise ConfigError(f"--{name}", f"expected at least 1, got {count}")
+    wish = build_wish(flags)
+    wish.check()
+    source = open_bundle(flags.source) if is_bundle else open_run(flags)
+    out = flags.source if is_bundle else flags.out or flags.source / "bundle"
+    read = observation_reader(flags, source.spec) if flags.data else None
+    pipeline = Pipeline(source, wish, out, read)
+    bundle = pipeline.run(steps)
+    if bundle is None:
+        logger.info("kept in %s; --steps verify publishes it", pipeline.staging.root)
+        return
+    report_parity(bundle)
+    print_files(bundle)
+
+
+def check_bundle_flags(flags: ExportFlags) -> None:
+    """Raise `ConfigError` for flags that say nothing to a bundle."""
+    if flags.out not in (None, flags.source):
         raise ConfigError(
             "--out", "a bundle is extended in place", "copy it first, or leave --out away"
         )
-    if is_bundle and flags.blend_s is not None:
+    if flags.blend_s is not None:
         fix = "export the run again, or leave --blend-s away"
         raise ConfigError("--blend-s", "a bundle keeps what it was exported with", fix)
-    bundle = load_bundle(flags.source) if is_bundle else export_run(flags)
-    if flags.target == "trt":
-        export_engines(flags, bundle)
+    if flags.verify == "closed-loop":
+        raise ConfigError(
+            "--verify closed-loop",
+            "drives PyTorch beside the bundle, and a bundle holds no PyTorch",
+            "give the run it was exported from",
+        )
+    if flags.target == "onnx" and flags.precision == "fp32" and not flags.steps:
+        raise ConfigError(
+            f"source {flags.source}",
+            "expected a finished run of lapa-train actions, got a bundle",
+            "for engines add --target trt, for another graph --precision",
+        )
 
 
-def export_run(flags: ExportFlags) -> Bundle:
-    """A finished run to a bundle that does the same."""
-    from lapa_edge.export.bundle import check_place, export_checked_bundle
-    from lapa_edge.export.observations import random_observations, read_observations
+def build_wish(flags: ExportFlags) -> Wish:
+    """The flags as what is to come of them."""
+    from lapa_edge.export.pipeline import Wish
+    from lapa_edge.export.precision.graphs import parse_precisions
+    from lapa_edge.export.tensorrt_api import find_builder
+
+    wants_engines = flags.target == "trt"
+    wish = Wish(
+        precisions=parse_precisions(flags.precision),
+        board=flags.board if wants_engines else None,
+        calibration=flags.calibration,
+        camera_size=flags.camera_size,
+    )
+    wish.check()  # a board without the precision is told before a missing TensorRT
+    return replace(wish, builder=find_builder(flags.builder)) if wants_engines else wish
+
+
+def open_bundle(root: Path) -> Source:
+    """A bundle that is there already."""
+    from lapa_edge.artifact import load_bundle
+    from lapa_edge.export.pipeline import Source
+
+    return Source(load_bundle(root))
+
+
+def open_run(flags: ExportFlags) -> Run:
+    """A finished run, and what it is compared on."""
+    from lapa_edge.export.bundle import check_place
+    from lapa_edge.export.observations import random_observations
+    from lapa_edge.export.pipeline import Run
     from lapa_edge.train.actions import read_agent, with_blend
     from lapa_edge.train.run_directory import RunDirectory
 
-    if flags.observations < 1:
-        raise ConfigError("--observations", f"expected at least 1, got {flags.observations}")
-    out = flags.out or flags.source / "bundle"
-    check_place(out)
-    config, agent = read_agent(RunDirectory(flags.source))
+    if flags.blend_s is not None and flags.verify == "closed-loop":
+        problem = "PyTorch would drive with the run's own, and the bundle with another"
+        raise ConfigError("--blend-s", problem, "verify with one of the two alone")
+    check_place(flags.out or flags.source / "bundle")
+    run = RunDirectory(flags.source)
+    config, agent = read_agent(run)
     if flags.blend_s is not None:
         config = with_blend(config, flags.blend_s)
-    count, seed = flags.observations, flags.seed
     if flags.data:
-        observations = read_observations(flags.data, config.spec, count, seed)
+        observations = observation_reader(flags, config.spec)(flags.observations)
     else:
         logger.warning("no --data: comparing on random frames, which real frames may differ from")
-        observations = random_observations(config.spec, config.tokenizer, count, seed)
+        observations = random_observations(
+            config.spec, config.tokenizer, flags.observations, flags.seed
+        )
     provenance = {"run": flags.source.resolve().name, "compared_on": observations.source}
-    bundle, report = export_checked_bundle(config, agent, out, provenance, observations)
+    drive = closed_loop(flags) if flags.verify == "closed-loop" else None
+    return Run(run.fingerprint(), config, agent, observations, provenance, drive)
+
+
+def closed_loop(flags: ExportFlags) -> Drive:
+    """Drives a run and its bundle with a progress bar, once parity has passed."""
+    import msgspec
+
+    from lapa_edge.export.closed_loop import (
+        drive,
+        episodes_to_drive,
+        policy_graphs,
+        with_closed_loop,
+    )
+    from lapa_edge.export.pipeline import Drive
+    from lapa_edge.progress import progress_bar
+
+    config, kept = flags.drive, flags.source / "closed-loop"
+
+    def run(bundle: Bundle, report: ParityReport) -> ParityReport:
+        graphs = policy_graphs(report)
+        with progress_bar() as bar:
+            task = bar.add_task("closed loop", total=episodes_to_drive(config, bundle, graphs))
+            driven = drive(
+                flags.source, bundle, config, kept, lambda done: bar.advance(task, done), graphs
+            )
+        return with_closed_loop(report, driven)
+
+    return Drive(run, msgspec.json.encode(config, enc_hook=str).decode())
+
+
+def observation_reader(flags: ExportFlags, spec: PolicySpec) -> ReadObservations:
+    """Reads so many moments of --data."""
+    from lapa_edge.export.observations import read_observations
+
+    data = flags.data
+    assert data is not None
+    return lambda count: read_observations(data, spec, count, flags.seed)
+
+
+def report_parity(bundle: Bundle) -> None:
+    """What the bundle's mark says, on stderr."""
+    import msgspec
+
+    from lapa_edge.export.parity import PARITY, ParityReport
+
+    if PARITY not in bundle.manifest.files:
+        return
+    report = msgspec.json.decode(bundle.path(PARITY).read_bytes(), type=ParityReport)
     logger.info(describe_parity(report))
     for precision, broken in report.unfit.items():
         logger.warning(
@@ -105,16 +226,6 @@ def export_run(flags: ExportFlags) -> Bundle:
             precision,
             "; ".join(broken),
         )
-    print_files(bundle)
-    return bundle
-
-
-def export_engines(flags: ExportFlags, bundle: Bundle) -> None:
-    """A bundle's graphs to engines beside them."""
-    from lapa_edge.export.engines import build_engines
-    from lapa_edge.export.tensorrt_api import find_builder
-
-    print_files(build_engines(bundle, flags.board, find_builder(flags.builder)))
 
 
 def describe_parity(report: ParityReport) -> str:

@@ -19,9 +19,11 @@ class Board(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         name: in words.
         compute_capability: of its GPU, ``"8.7"``.
         precisions: what its GPU computes, out of fp32, fp16, bf16, int8, fp8, fp4.
-        memory_gb: that the GPU can use.
+        memory_gb: of the board; `shared_memory` says whether the CPU has its share of it.
         bandwidth_gb_s: of that memory, by the vendor's data sheet.
         system, tensorrt, cuda: what the recipe was written for.
+        power_mode: as ``nvpmodel -q`` names the fastest one; empty where there is no such thing.
+        sources: where a figure was read, by field; or that it was not checked.
         rtx_stand_in: the capability that TensorRT for RTX builds for in its place, where it knows
             no engine for this GPU; such an engine proves that the graph builds, and runs elsewhere.
     """
@@ -31,9 +33,12 @@ class Board(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     precisions: tuple[str, ...]
     memory_gb: float
     bandwidth_gb_s: float
+    shared_memory: bool = False
     system: str
     tensorrt: str
     cuda: str
+    power_mode: str = ""
+    sources: dict[str, str] = {}
     rtx_stand_in: str | None = None
 
 
@@ -51,6 +56,22 @@ def read_board(board: str) -> Board:
         return msgspec.toml.decode(path.read_bytes(), type=Board)
     except (msgspec.MsgspecError, ValueError) as error:
         raise ConfigError(f"board {path}", str(error)) from error
+
+
+def check_precision(board: Board, precision: str) -> None:
+    """Raise `ConfigError` for a precision the board's GPU does not compute in.
+
+    Asked before anything is exported, calibrated or built.
+    """
+    if precision in board.precisions:
+        return
+    instead = "int8" if precision in ("fp8", "fp4") and "int8" in board.precisions else "fp16"
+    raise ConfigError(
+        f"--precision {precision}",
+        f"{board.name} (compute capability {board.compute_capability}) computes in "
+        f"{', '.join(board.precisions)}",
+        f"use --precision {instead}",
+    )
 
 
 def board_names() -> list[str]:

@@ -20,7 +20,9 @@ from lapa_edge.errors import BundleError, DataError
 from lapa_edge.export.calibration import Calibration, calibrate_head
 from lapa_edge.export.graphs import export_graphs
 from lapa_edge.export.observations import Observations
-from lapa_edge.export.parity import ParityReport, check_parity, record_parity
+from lapa_edge.export.parity import ParityReport
+from lapa_edge.export.reference import build_reference
+from lapa_edge.export.verification import record_verification, verify
 from lapa_edge.model.agent import Agent
 from lapa_edge.train.actions import ActionsConfig
 
@@ -46,13 +48,19 @@ def export_bundle(
         DataError: a weight is NaN or infinite.
         BundleError: `root` exists and is no bundle, or the disk refuses.
     """
+    return write_bundle(root, config.spec, bundle_files(config, agent, calibration), provenance)
+
+
+def bundle_files(
+    config: ActionsConfig, agent: Agent, calibration: Calibration | None = None
+) -> dict[str, bytes]:
+    """The files of `export_bundle`, by name; arguments and errors as there."""
     check_finite(agent)
-    files = {
+    return {
         **export_graphs(agent, config.spec),
         "weights.safetensors": native_weights(agent, calibration or {}),
         "tokenizer.json": msgspec.json.encode(config.tokenizer),
     }
-    return write_bundle(root, config.spec, files, provenance)
 
 
 def export_checked_bundle(
@@ -73,8 +81,9 @@ def export_checked_bundle(
     try:
         calibration = calibrate_head(config, agent, observations)
         candidate = export_bundle(config, agent, staging / "bundle", provenance, calibration)
-        report = check_parity(config, agent, candidate, observations)
-        checked = record_parity(candidate, report)
+        reference = build_reference(config, agent, observations)
+        report = verify(candidate, reference)
+        checked = record_verification(candidate, report, reference)
         files = {name: checked.path(name).read_bytes() for name in checked.manifest.files}
         return write_bundle(root, config.spec, files, provenance), report
     finally:

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lapa_edge.export.answers import look
 from lapa_edge.export.observations import Observations, check_observations
+from lapa_edge.export.reference import look
 from lapa_edge.model.agent import Agent
 from lapa_edge.model.decoding import decode_chunk
 from lapa_edge.spec import PolicySpec

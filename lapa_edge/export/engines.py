@@ -1,7 +1,9 @@
 """Bundle to TensorRT engines: the two graphs of the control path, each with a sidecar.
 
-    engines/<target>/policy.engine        engines/<target>/policy.engine.json
-    engines/<target>/action_head.engine   engines/<target>/action_head.engine.json
+    engines/<target>/policy.engine        of policy.onnx, and policy.fp16.engine of policy.fp16.onnx
+    engines/<target>/action_head.engine   likewise
+    engines/<target>/*.engine.json        the sidecar of each
+    engines/<target>/timing.cache         of full TensorRT: the next build here is quick
 
 `target` is the board's name, or ``sm86`` and the like where TensorRT for RTX had to stand in for a
 GPU it does not build for. The instruction is encoded once and stays with ONNX Runtime. Needs no
@@ -17,41 +19,64 @@ import msgspec
 
 from lapa_edge.artifact import Bundle, extend_bundle
 from lapa_edge.errors import ConfigError
-from lapa_edge.export.board import Board, read_board
-from lapa_edge.export.sidecar import Sidecar
+from lapa_edge.export.board import Board, check_precision, read_board
+from lapa_edge.export.limits import Precision
+from lapa_edge.export.memory import check_memory, predict_memory
+from lapa_edge.export.precision.graphs import graph_file
+from lapa_edge.export.precision.known_graph import read_graph
 from lapa_edge.export.tensorrt_api import Builder, build_engine, find_builder
+from lapa_edge.runtime.backends.sidecar import Sidecar
 
 GRAPHS = ("policy", "action_head")
 
 logger = logging.getLogger(__name__)
 
 
-def build_engines(bundle: Bundle, board: str, builder: Builder | None = None) -> Bundle:
-    """The bundle with engines for `board`, built by the TensorRT that is installed.
+def build_engines(
+    bundle: Bundle, board: str, builder: Builder | None = None, precision: Precision = "fp32"
+) -> Bundle:
+    """The bundle with engines for `board`; arguments and errors as for `engine_files`."""
+    return extend_bundle(bundle, engine_files(bundle, board, builder, precision))
+
+
+def engine_files(
+    bundle: Bundle, board: str, builder: Builder | None = None, precision: Precision = "fp32"
+) -> dict[str, bytes]:
+    """Engines, sidecars and caches by name, built by the TensorRT that is installed.
 
     Args:
-        bundle: verified.
+        bundle: verified; has the graphs of `precision`.
         board: a recipe's name, or a ``.toml`` file.
         builder: from `find_builder`, which is asked where none is given.
+        precision: of the engines.
 
     Raises:
         MissingDependencyError: no TensorRT is installed.
-        ConfigError: an unknown board, one that cannot be built for here, or a precision it lacks.
+        ConfigError: an unknown board, one that cannot be built for here, a precision it lacks, or
+            more memory than it has.
+        BundleError: no graph of that precision, or one that is none of ours.
         LapaError: TensorRT refuses a graph.
     """
     recipe, name = read_board(board), Path(board).stem
+    check_precision(recipe, precision)
     builder = builder or find_builder()
     capability, stands_in = choose_capability(recipe, builder)
-    target = "sm" + capability.replace(".", "") if stands_in else name
     logger.info(describe_build(recipe, builder, capability, stands_in))
+    target = "sm" + capability.replace(".", "") if stands_in else name
+    graphs = [graph_file(graph, precision) for graph in GRAPHS]
+    for onnx_name in graphs:  # all of them, before the first is built
+        memory = predict_memory(read_graph(bundle.path(onnx_name).read_bytes(), onnx_name))
+        logger.info(check_memory(memory, recipe, onnx_name))
     files: dict[str, bytes] = {}
-    for graph in GRAPHS:
-        onnx_name = f"{graph}.onnx"
+    cache_name = f"engines/{target}/timing.cache"
+    cache = bundle.path(cache_name).read_bytes() if cache_name in bundle.manifest.files else b""
+    for onnx_name in graphs:
         data = bundle.path(onnx_name).read_bytes()
-        built = build_engine(builder, data, onnx_name, capability, recipe.precisions)
+        built = build_engine(builder, data, onnx_name, capability, recipe.precisions, cache)
         sidecar = Sidecar(
             board=name,
             stand_in=stands_in,
+            precision=precision,
             builder=builder.name,
             builder_version=builder.version,
             cuda=builder.cuda,
@@ -61,10 +86,12 @@ def build_engines(bundle: Bundle, board: str, builder: Builder | None = None) ->
             precisions=built.precisions,
             flags=built.flags,
         )
-        engine = f"engines/{target}/{graph}.engine"
+        engine = f"engines/{target}/{onnx_name.removesuffix('.onnx')}.engine"
         files[engine] = built.data
         files[f"{engine}.json"] = msgspec.json.format(msgspec.json.encode(sidecar))
-    return extend_bundle(bundle, files)
+        if built.timing_cache is not None:
+            files[cache_name] = cache = built.timing_cache
+    return files
 
 
 def choose_capability(board: Board, builder: Builder) -> tuple[str, bool]:

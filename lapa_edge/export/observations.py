@@ -6,14 +6,16 @@ which exercises the arithmetic but not the range of values that real frames reac
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lapa_edge import _native
 from lapa_edge.errors import ConfigError, RuntimeInputError
 from lapa_edge.runtime.senses import Views
 from lapa_edge.spec import PolicySpec
@@ -50,6 +52,24 @@ class Observations:
         """What a policy is told of state `i`; at every fourth moment it is not known."""
         return None if i % UNKNOWN_EVERY == UNKNOWN_EVERY - 1 else self.states[i]
 
+    def resized(self, height: int, width: int) -> Observations:
+        """The same moments with every frame as the network sees it, by the robot's own kernel."""
+        each = (resize_views(views, (height, width)) for views in self.frames)
+        frames = [views[0] if len(views) == 1 else tuple(views) for views in each]
+        return replace(self, frames=frames)
+
+    def sha256(self) -> str:
+        """The hash of everything in them, hex: equal sets are equal to the last bit."""
+        digest = hashlib.sha256()
+        for views, words in zip(self.frames, self.instructions, strict=True):
+            for view in [views] if isinstance(views, np.ndarray) else views:
+                digest.update(f"{view.dtype} {view.shape}".encode())
+                digest.update(np.ascontiguousarray(view).tobytes())
+            digest.update(words.encode() + b"\0")
+        for numbers in (self.states, self.last_actions, self.latent_ages_s):
+            digest.update(np.ascontiguousarray(numbers, np.float32).tobytes())
+        return digest.hexdigest()
+
     def ticks(self, control_hz: float) -> NDArray[np.int64]:
         """``int64 [m]``: chunk indices that go with the ages, every other latent half as long."""
         share = np.where(np.arange(len(self)) % 2, 0.5, 1.0)
@@ -75,6 +95,12 @@ def check_observations(observations: Observations, spec: PolicySpec) -> None:
             raise RuntimeInputError(name, f"expected {list(shape)}, got {list(values.shape)}")
         if not np.isfinite(values).all():
             raise RuntimeInputError(name, "expected finite numbers, got NaN or infinity")
+
+
+def resize_views(views: Views, size: tuple[int, int]) -> list[NDArray[np.uint8]]:
+    """``u8 [h, w, 3]`` of each camera."""
+    each = [views] if isinstance(views, np.ndarray) else views
+    return [_native.resize_frame(view, *size) for view in each]
 
 
 def random_observations(

@@ -1,105 +1,117 @@
 """The gate: does the bundle on the robot say what the trained agent says?
 
-PyTorch in float32 against the bundle through the robot's own runtime: native preprocessing,
-``policy.onnx``, and every action head. Shapes are compared before values, NaN is refused, and the
-values are held to one table of limits. ``parity.json`` enters a bundle only after it passed.
+PyTorch in float32 (`export.reference`) against the bundle through the robot's own runtime: native
+preprocessing, ``policy.onnx`` and every action head; then against each graph in another precision
+and each engine that runs here. `ParityReport` is ``parity.json`` as it stands.
 """
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
-from lapa_edge.artifact import Bundle, extend_bundle
-from lapa_edge.errors import BundleError
-from lapa_edge.export.answers import Answers, ask_agent, ask_bundle
-from lapa_edge.export.observations import Observations, check_observations
-from lapa_edge.model.agent import Agent
-from lapa_edge.train.actions import ActionsConfig
+from lapa_edge.artifact import Bundle
+from lapa_edge.export.answers import GraphHead, ask_bundle, bundle_heads
+from lapa_edge.export.comparison import (
+    Mismatch,
+    check_comparable,
+    compare_actions,
+    compare_head,
+    compare_looks,
+    find_mismatches,
+)
+from lapa_edge.export.limits import LIMITS, Limit, Precision, broken_limits
+from lapa_edge.export.recorded import Reference
+from lapa_edge.runtime.backends.graph import Graph
 
 PARITY = "parity.json"
-Float32 = NDArray[np.float32]
+FEWER_BITS = ("bf16", "int8")  # of the native head
+# Below this a floor says nothing: one unit in the last place of a float32 of order 1.
+_SMALLEST_FLOOR = 1.2e-7
 
 
-class Limit(msgspec.Struct, frozen=True):
-    """A bound on one measured value, and why it is where it is."""
+class GraphReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One graph or engine against PyTorch.
 
-    at_least: float | None
-    at_most: float | None
-    reason: str
+    Attributes:
+        precision: of its table of limits.
+        runs_on: what ran it.
+        measured: by the names of `export.limits`; actions through the native head in float32.
+        mismatches: every code that differs.
+        failures: broken limits, in words.
+    """
 
-    def holds(self, value: float) -> bool:
-        """False for NaN, whichever the bound."""
-        above = self.at_least is None or value >= self.at_least
-        return above and (self.at_most is None or value <= self.at_most)
-
-
-# Everything runs in float32, so what may differ is the order of additions: about 1e-7 of the
-# largest summand per layer. A wrong graph (a missed normalisation, a swapped axis, stale weights)
-# is off by 1e-2 and more. The limits lie between the two, nearer to the noise.
-_HEAD = {
-    "max_abs": Limit(
-        None, 1e-4, "normalised units, of order 1; three layers of a few hundred sums"
-    ),
-    "cosine_min": Limit(0.99999, None, "the worst observation's direction; noise is below 1e-9"),
-    "relative_rms": Limit(None, 1e-4, "against the actions' own size, so that small ones count"),
-}
-# The head with fewer bits against itself in float32, on the same inputs: a property of the weights
-# rather than a fault of the export, so it costs the bundle that precision and nothing else.
-# Something lost (a scale, a column, a gate) is off by as much as the actions are large.
-_BF16 = {
-    "max_abs": Limit(None, 0.05, "normalised units; trained heads stay below 0.01"),
-    "cosine_min": Limit(0.999, None, "the worst observation's direction; trained heads: 0.99999"),
-    "relative_rms": Limit(None, 0.01, "a rounded weight is off by up to 0.4 %; trained: 0.3 %"),
-}
-_INT8 = {
-    "max_abs": Limit(None, 0.5, "normalised units; half a deviation of the demos' actions"),
-    "cosine_min": Limit(
-        0.9, None, "the worst observation, whose action may be small; trained: 0.98"
-    ),
-    "relative_rms": Limit(None, 0.1, "127 steps a layer leave 2 to 6 % in trained heads"),
-}
-# Logits that differ by the noise may choose either of two bins that are as one.
-BIN_TIE = 1e-3
-_FEWER_BITS = {"bf16": _BF16, "int8": _INT8}
-LIMITS = {
-    "image_max_abs": Limit(None, 0.0, "one resize, and one rounding after it: the very same bits"),
-    "context_max_abs": Limit(None, 1e-4, "normalised latents, of order 1, after every trunk layer"),
-    "code_match_percent": Limit(99.0, None, "ties may fall either way; one in a hundred is many"),
-    "mismatch_margin_max": Limit(None, 1e-3, "a code may only flip where two logits are as one"),
-    **{
-        f"{head}_head_{name}": limit
-        for head, limits in {"native": _HEAD, "onnx": _HEAD, **_FEWER_BITS}.items()
-        for name, limit in limits.items()
-    },
-}
+    precision: Precision
+    runs_on: str
+    measured: dict[str, float]
+    mismatches: list[Mismatch]
+    failures: list[str]
 
 
-class Mismatch(msgspec.Struct, frozen=True, kw_only=True):
-    """A code the bundle chose differently; `margin` is PyTorch's best logit less its second."""
+class Drive(msgspec.Struct, frozen=True, kw_only=True):
+    """Success with one policy graph; rates in [0, 1], intervals 95 %.
 
-    observation: int
-    position: int
-    expected: int
-    got: int
-    margin: float
+    `only_here` and `only_pytorch` are episodes that one of the two alone succeeded in; the
+    difference is this graph less PyTorch.
+    """
+
+    successes: int
+    interval: tuple[float, float]
+    only_here: int
+    only_pytorch: int
+    difference: float
+    difference_interval: tuple[float, float]
+
+
+class ClosedLoop(msgspec.Struct, frozen=True, kw_only=True):
+    """Success of the bundle and of PyTorch over the same tasks and seeds.
+
+    Attributes:
+        environment, tasks, seeds: what was driven; `seeds` of every task.
+        episodes: of each side.
+        pytorch, pytorch_interval: its successes, and Wilson's interval of their rate.
+        graphs: the bundle's, by the policy graph that looked.
+        failures: why this forbids the bundle, in words.
+    """
+
+    environment: str
+    tasks: list[str]
+    seeds: list[int]
+    episodes: int
+    pytorch: int
+    pytorch_interval: tuple[float, float]
+    graphs: dict[str, Drive]
+    failures: list[str]
 
 
 class ParityReport(msgspec.Struct, frozen=True, kw_only=True):
     """What was compared, on what, and how far apart it was; ``parity.json`` as it stands.
 
-    `failures` are broken limits that forbid the bundle; `unfit` those that forbid one precision of
-    its native head, by that precision: the runtime refuses it.
+    Attributes:
+        source, observations, observations_sha256: what both sides were shown.
+        noise_floor: PyTorch against itself with reordered sums.
+        measured: of the bundle as it runs by default, in float32; `limits` beside it.
+        mismatches: codes that differ there.
+        graphs: every other graph, and every engine that ran, by file.
+        not_run: why an engine or graph was not compared, by file; none of these is marked good.
+        closed_loop: where it was asked for.
+        failures: broken limits that forbid the bundle.
+        unfit: those that forbid one precision of its native head, by that precision.
+        files: SHA-256 of every file this report speaks of.
+        versions: of what it was computed with.
     """
 
     source: str
     observations: int
+    observations_sha256: str = ""
+    noise_floor: dict[str, float] = {}
     measured: dict[str, float]
     mismatches: list[Mismatch]
     limits: dict[str, Limit]
+    graphs: dict[str, GraphReport] = {}
+    not_run: dict[str, str] = {}
+    closed_loop: ClosedLoop | None = None
     failures: list[str]
     unfit: dict[str, list[str]]
     files: dict[str, str]
@@ -111,161 +123,96 @@ class ParityReport(msgspec.Struct, frozen=True, kw_only=True):
         return not self.failures
 
 
-def check_parity(
-    config: ActionsConfig, agent: Agent, bundle: Bundle, observations: Observations
-) -> ParityReport:
-    """The report of a bundle that agrees with `agent`.
+def measure_bundle(bundle: Bundle, reference: Reference) -> ParityReport:
+    """The bundle as it runs by default: ``policy.onnx``, and the head in every form.
 
     Raises:
-        BundleError: a shape differs, a value is not finite, or a limit is broken.
-        RuntimeInputError: the observations are none, ragged or not finite.
+        BundleError: a shape differs, or a value is not finite.
     """
-    report = measure_parity(config, agent, bundle, observations)
-    if not report.passed:
-        raise BundleError(
-            f"parity of {bundle.root.name}",
-            f"it does not do what the trained agent does: {'; '.join(report.failures)} "
-            f"({report.source})",
-            "nothing was published; please report this with the run's config.json",
-        )
-    return report
-
-
-def record_parity(bundle: Bundle, report: ParityReport) -> Bundle:
-    """The bundle with ``parity.json``, the mark of being good; for a passed report only."""
-    if not report.passed:
-        raise BundleError(f"parity of {bundle.root.name}", "a failed report marks no bundle")
-    data = msgspec.json.format(msgspec.json.encode(report), indent=1)
-    return extend_bundle(bundle, {PARITY: data})
-
-
-def measure_parity(
-    config: ActionsConfig, agent: Agent, bundle: Bundle, observations: Observations
-) -> ParityReport:
-    """Compare, and say which limits are broken; arguments as for `check_parity`."""
-    spec = config.spec
-    check_observations(observations, spec)
-    expected = ask_agent(config, agent, observations)
-    got = ask_bundle(spec, bundle, observations)
-    _check_comparable(bundle, expected, got)
-    measured = {
-        "image_max_abs": _max_abs(expected.image, got.image),
-        "context_max_abs": _max_abs(expected.context, got.context),
-    }
-    mismatches = _mismatches(expected, got, config.policy.decoder == "autoregressive")
-    if spec.latent:
-        wrong = len(mismatches) / expected.codes.size
-        measured["code_match_percent"] = 100 * (1 - wrong)
-        measured["mismatch_margin_max"] = max((x.margin for x in mismatches), default=0.0)
-    # Another plan rightly gives other actions: those moments are judged by their codes alone.
-    alike = (expected.codes == got.codes).all(axis=1)  # [m]
-    for name, chunks in got.chunks.items():
-        if name in _FEWER_BITS:
-            differences = _compare_actions(got.chunks["native"], chunks)
+    expected = reference.answers
+    got = ask_bundle(bundle, reference.observations, bundle_heads(bundle))
+    check_comparable(f"parity of {bundle.root.name}", expected, got)
+    measured = compare_looks(expected, got, reference.chained)
+    failures = broken_limits("fp32", measured)
+    limits = {name: LIMITS["fp32"][name] for name in measured}
+    unfit: dict[str, list[str]] = {}
+    for head, chunks in got.chunks.items():
+        if head in FEWER_BITS:
+            table = f"{head} head"
+            differences = compare_actions(got.chunks["native"], chunks)
         else:
-            differences = _compare_actions(*_comparable(expected, got, name, alike))
-        measured |= {f"{name}_head_{key}": value for key, value in differences.items()}
-    limits = {name: LIMITS[name] for name in measured}
-    broken = {
-        name: _broken(name, x, limits[name])
-        for name, x in measured.items()
-        if not limits[name].holds(x)
-    }
-    unfit = {
-        precision: [text for name, text in broken.items() if name.startswith(f"{precision}_head_")]
-        for precision in _FEWER_BITS
-    }
+            table = "fp32"
+            differences = _with_floor(compare_head(expected, got, head), reference)
+        prefix = f"{head}_head_"
+        measured |= {prefix + name: value for name, value in differences.items()}
+        limits |= {prefix + name: LIMITS[table][name] for name in differences}
+        if broken := broken_limits(table, differences, prefix):
+            if head in FEWER_BITS:
+                unfit[head] = broken
+            else:
+                failures += broken
     return ParityReport(
-        source=observations.source,
-        observations=len(observations),
+        source=reference.observations.source,
+        observations=len(reference.observations),
+        observations_sha256=reference.sha256,
+        noise_floor=reference.noise_floor,
         measured=measured,
-        mismatches=mismatches,
+        mismatches=find_mismatches(expected, got, reference.chained),
         limits=limits,
-        failures=[text for text in broken.values() if not any(text in x for x in unfit.values())],
-        unfit={precision: texts for precision, texts in unfit.items() if texts},
+        failures=failures,
+        unfit=unfit,
         files={name: entry.sha256 for name, entry in bundle.manifest.files.items()},
-        versions={name: version(name) for name in ("torch", "onnx", "onnxruntime", "numpy")},
+        versions={**reference.versions, **_versions()},
     )
 
 
-def _check_comparable(bundle: Bundle, expected: Answers, got: Answers) -> None:
-    """Shapes first, then NaN: a difference of either kind is no number to hold to a limit."""
-    thing = f"parity of {bundle.root.name}"
-    pairs = {
-        "image": (expected.image, got.image),
-        "codes": (expected.codes, got.codes),
-        "context": (expected.context, got.context),
-        **{f"{name} head": (expected.chunks["torch"], x) for name, x in got.chunks.items()},
-    }
-    for name, (wanted, found) in pairs.items():
-        if wanted.shape != found.shape:
-            raise BundleError(
-                thing, f"{name}: expected {list(wanted.shape)}, got {list(found.shape)}"
-            )
-    for name, (wanted, found) in pairs.items():
-        for side, values in (("the trained agent", wanted), ("the bundle", found)):
-            if not np.isfinite(values).all():
-                raise BundleError(
-                    thing, f"{name}: {side} gives NaN or infinity", "train again, or from earlier"
-                )
+def measure_policy(
+    bundle: Bundle, reference: Reference, graph: Graph, precision: Precision, runs_on: str
+) -> GraphReport:
+    """A policy graph or engine in the place of ``policy.onnx``, before the native head."""
+    networks = {"native": bundle_heads(bundle)["native"]}
+    got = ask_bundle(bundle, reference.observations, networks, policy_graph=graph)
+    check_comparable(f"parity of {bundle.root.name}: {runs_on}", reference.answers, got)
+    measured = compare_looks(reference.answers, got, reference.chained)
+    measured.pop("image_max_abs", None)  # the graph does not see to it
+    measured |= _with_floor(compare_head(reference.answers, got, "native"), reference)
+    wrong = find_mismatches(reference.answers, got, reference.chained)
+    return _graph_report(precision, runs_on, measured, wrong)
 
 
-def _comparable(
-    expected: Answers, got: Answers, name: str, alike: NDArray[np.bool_]
-) -> tuple[Float32, Float32]:
-    """The rows ``[m, ...]`` to compare of one head: its chunks, and of a head of bins the logits.
+def measure_head(
+    bundle: Bundle, reference: Reference, graph: Graph, precision: Precision, runs_on: str
+) -> GraphReport:
+    """An action head's graph or engine behind ``policy.onnx``."""
+    got = ask_bundle(bundle, reference.observations, {"graph": GraphHead(graph)})
+    check_comparable(f"parity of {bundle.root.name}: {runs_on}", reference.answers, got)
+    measured = _with_floor(compare_head(reference.answers, got, "graph"), reference)
+    return _graph_report(precision, runs_on, measured, [])
 
-    A chunk's number counts but where PyTorch's two best bins are as one, and either is right.
-    """
-    wanted, found = expected.chunks["torch"][alike], got.chunks[name][alike]
-    if expected.bin_margin is None:
-        return wanted, found
-    clear = expected.bin_margin[alike] > BIN_TIE
-    return (
-        np.hstack([expected.outputs["torch"][alike], np.where(clear, wanted, 0)]),
-        np.hstack([got.outputs[name][alike], np.where(clear, found, 0)]),
+
+def _graph_report(
+    precision: Precision, runs_on: str, measured: dict[str, float], wrong: list[Mismatch]
+) -> GraphReport:
+    return GraphReport(
+        precision=precision,
+        runs_on=runs_on,
+        measured=measured,
+        mismatches=wrong,
+        failures=broken_limits(precision, measured),
     )
 
 
-def _mismatches(expected: Answers, got: Answers, autoregressive: bool) -> list[Mismatch]:
-    """Every code that differs; of codes that follow from one another, the first of each moment."""
-    differ = expected.codes != got.codes  # [m, n]
-    if autoregressive:
-        differ &= differ.cumsum(axis=1) == 1
-    return [
-        Mismatch(
-            observation=int(i),
-            position=int(j),
-            expected=int(expected.codes[i, j]),
-            got=int(got.codes[i, j]),
-            margin=float(expected.margin[i, j]) if expected.margin is not None else 0.0,
-        )
-        for i, j in np.argwhere(differ)
-    ]
+def _with_floor(differences: dict[str, float], reference: Reference) -> dict[str, float]:
+    """The differences, and how many noise floors their relative RMS is."""
+    floor = max(reference.noise_floor["relative_rms"], _SMALLEST_FLOOR)
+    return {**differences, "over_floor": differences["relative_rms"] / floor}
 
 
-def _compare_actions(expected: Float32, got: Float32) -> dict[str, float]:
-    """``max_abs``, ``cosine_min`` and ``relative_rms`` of ``[m, p * a]``; NaN for no rows."""
-    if not len(expected):
-        return dict.fromkeys(_HEAD, float("nan"))
-    x, y = expected.astype(np.float64), got.astype(np.float64)
-    norms = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
-    # Two actions of zero agree; one of zero against another does not.
-    both_zero = ~x.any(axis=1) & ~y.any(axis=1)
-    cosine = np.where(both_zero, 1.0, (x * y).sum(axis=1) / np.maximum(norms, 1e-30))
-    return {
-        "max_abs": _max_abs(expected, got),
-        "cosine_min": float(cosine.min()),
-        "relative_rms": float(np.sqrt(((x - y) ** 2).mean() / max((x**2).mean(), 1e-30))),
-    }
-
-
-def _max_abs(expected: Float32, got: Float32) -> float:
-    return float(np.abs(expected - got).max())
-
-
-def _broken(name: str, value: float, limit: Limit) -> str:
-    bound = (
-        f"at least {limit.at_least}" if limit.at_least is not None else f"at most {limit.at_most}"
-    )
-    return f"{name} is {value:.6g}, expected {bound}"
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in ("onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt-rtx-cu13-libs", "numpy"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from lapa_edge import _native
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import BundleError, ConfigError, RuntimeInputError
-from lapa_edge.runtime.head import check_head, check_precision, read_head
+from lapa_edge.runtime.head import check_head, read_head
 from lapa_edge.runtime.loop_inputs import check_array, check_time
 from lapa_edge.runtime.loop_options import LoopOptions, check_options
 from lapa_edge.runtime.loop_stats import LoopStats, summarise
+from lapa_edge.runtime.mark import check_precision
 from lapa_edge.runtime.policy import Latent
 from lapa_edge.runtime.safety import Command
 from lapa_edge.spec import PolicySpec

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from lapa_edge import _native
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import BundleError, ConfigError
+from lapa_edge.runtime.backends.names import HeadBackend, HeadPrecision
+from lapa_edge.runtime.backends.onnx_graph import OnnxGraph
 from lapa_edge.runtime.decoding import BinTable, Head, decode_head
-from lapa_edge.runtime.onnx_graph import OnnxGraph
+from lapa_edge.runtime.mark import check_mark, check_precision
 from lapa_edge.runtime.policy import Latent, read_weights
 from lapa_edge.spec import PolicySpec
-
-HeadBackend = Literal["native", "onnx"]
-HeadPrecision = Literal["f32", "bf16", "int8"]
 
 
 class NativeHead:
@@ -89,25 +85,6 @@ def check_head(bundle: Bundle, weights: dict[str, NDArray[np.float32]]) -> None:
         )
 
 
-class _Parity(msgspec.Struct):
-    """What the robot must know of ``parity.json``."""
-
-    unfit: dict[str, list[str]] = {}
-
-
-def check_precision(bundle: Bundle, precision: HeadPrecision) -> None:
-    """Raise `BundleError` where the export found that the head loses too much in this precision."""
-    if "parity.json" not in bundle.manifest.files:
-        return
-    parity = msgspec.json.decode(bundle.path("parity.json").read_bytes(), type=_Parity)
-    if broken := parity.unfit.get(precision):
-        raise BundleError(
-            f"bundle {bundle.root}",
-            f"its action head loses too much in {precision}: {'; '.join(broken)}",
-            'run it in "f32"',
-        )
-
-
 def _below(arrays: dict[str, NDArray[np.float32]], start: str) -> dict[str, NDArray[np.float32]]:
     """The arrays whose names begin with `start`, by the rest of their names."""
     return {
@@ -145,6 +122,7 @@ def _build_network(bundle: Bundle, backend: HeadBackend, precision: HeadPrecisio
     if precision != "f32":
         problem = f'expected "f32" for ONNX Runtime, got "{precision}"'
         raise ConfigError("head precision", problem, "choose the native backend")
+    check_mark(bundle)
     return OnnxHead(bundle)
 
 

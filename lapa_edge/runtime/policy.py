@@ -1,6 +1,6 @@
 """The slow half on the robot: camera frames and instruction to a latent action.
 
-Frames ``u8 [H, W, 3]`` -> native preprocessing -> ``policy.onnx`` -> codes -> latent and context.
+Frames ``u8 [H, W, 3]`` -> native preprocessing -> a backend's graph -> codes -> latent, context.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ from safetensors.numpy import load_file
 
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import BundleError
-from lapa_edge.runtime.onnx_graph import OnnxGraph
+from lapa_edge.runtime.backends.graph import Arrays, Graph
+from lapa_edge.runtime.backends.names import Backend, Device
+from lapa_edge.runtime.backends.onnx_graph import OnnxGraph
+from lapa_edge.runtime.backends.opening import open_graph
+from lapa_edge.runtime.mark import check_mark
 from lapa_edge.runtime.senses import Senses, Views
 from lapa_edge.tokenizer import Tokenizer
 
@@ -43,12 +47,25 @@ class Policy:
     Args:
         bundle: verified.
         instruction: what to do, in words.
-        threads: ONNX Runtime threads.
+        threads: of ONNX Runtime on the CPU; 0 chooses by the machine.
+        backend, device: what runs the graph where, see `open_graph`.
+        graph: which of the bundle's graphs, a file's name without its end; or one that is open.
     """
 
-    def __init__(self, bundle: Bundle, instruction: str, threads: int = 1) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        instruction: str,
+        threads: int = 1,
+        backend: Backend = "onnx",
+        device: Device | None = None,
+        graph: str | Graph = "policy",
+    ) -> None:
+        check_mark(bundle)
         self.spec = bundle.spec
-        self._graph = OnnxGraph(bundle.path("policy.onnx"), threads)
+        if isinstance(graph, str):
+            graph = open_graph(bundle, graph, backend, device, threads)
+        self._graph = graph
         self._text_graph = OnnxGraph(bundle.path("text_encoder.onnx"))
         self._tokenizer = _read_tokenizer(bundle)
         self._codebook = _read_codebook(bundle)
@@ -86,7 +103,10 @@ class Policy:
             RuntimeInputError: a frame of another dtype or shape, more or fewer cameras, a state
                 of another length or one that is not finite.
         """
-        answer = self._graph.run(**self.inputs(frame, state))
+        return self.read(self._graph.run(**self.inputs(frame, state)), seen_at_s)
+
+    def read(self, answer: Arrays, seen_at_s: float) -> Latent:
+        """The latent action in the graph's answer to `inputs`."""
         context = answer["context"][0].astype(np.float32)
         if self._codebook is None:
             codes, vector = np.zeros(0, np.int32), np.zeros(0, np.float32)
@@ -99,11 +119,9 @@ class Policy:
                 vector = np.full_like(vector, np.nan)
         return Latent(codes, vector, context, seen_at_s)
 
-    def inputs(
-        self, frame: Views, state: NDArray[np.float32] | None = None
-    ) -> dict[str, NDArray[np.generic]]:
-        """What ``policy.onnx`` is run with for this look; arguments as for `look`."""
-        inputs: dict[str, NDArray[np.generic]] = {
+    def inputs(self, frame: Views, state: NDArray[np.float32] | None = None) -> Arrays:
+        """What the graph is run with for this look; arguments as for `look`."""
+        inputs: Arrays = {
             "image": self.preprocess(frame), "text": self._text
         }  # fmt: skip
         if self.spec.policy_state:

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import RuntimeInputError
+from lapa_edge.runtime.backends.names import Backend, Device, HeadBackend, HeadPrecision
 from lapa_edge.runtime.decoding import Head
 from lapa_edge.runtime.hand_over import HandOver
-from lapa_edge.runtime.head import HeadBackend, HeadInput, HeadPrecision, build_head
+from lapa_edge.runtime.head import HeadInput, build_head
 from lapa_edge.runtime.policy import Latent, Policy
 from lapa_edge.runtime.safety import Command, SafetyGate
 from lapa_edge.spec import PolicySpec
@@ -41,9 +42,10 @@ class Session:
         bundle: verified.
         instruction: what to do, in words.
         head_backend: what runs the action head.
-        threads: ONNX Runtime threads for the policy.
+        threads: ONNX Runtime threads for the policy; 0 chooses by the machine.
         head_precision: of the native head's weights.
         rate_hz: control ticks per second, where they are not the spec's ``control_hz``.
+        backend, device, graph: what runs which graph of the policy where, see `open_graph`.
 
     `look` may run in a thread of its own: it only computes. `accept` and `act` belong to the
     control thread; handing the latent over is one reference assignment.
@@ -57,8 +59,11 @@ class Session:
         threads: int = 1,
         head_precision: HeadPrecision = "f32",
         rate_hz: float | None = None,
+        backend: Backend = "onnx",
+        device: Device | None = None,
+        graph: str = "policy",
     ) -> None:
-        policy = Policy(bundle, instruction, threads)
+        policy = Policy(bundle, instruction, threads, backend, device, graph)
         head = build_head(bundle, head_backend, head_precision)
         self._set_up(bundle.spec, policy, head, rate_hz)
 

@@ -12,8 +12,8 @@ from lapa_edge.cli.command import run_command
 from lapa_edge.cli.export import ExportFlags, export
 from lapa_edge.data.video import write_video
 from lapa_edge.export import bundle as bundle_module
-from lapa_edge.export import tensorrt_api
-from lapa_edge.export.parity import LIMITS, Limit
+from lapa_edge.export.limits import LIMITS, Limit
+from lapa_edge.runtime.backends import tensorrt_library
 
 
 def run(*arguments):
@@ -57,25 +57,27 @@ def test_with_data_the_bundle_is_compared_on_its_frames(tiny_run, tmp_path, caps
 
 
 def test_failed_parity_exits_1_and_publishes_nothing(tiny_run, tmp_path, capsys, monkeypatch):
-    monkeypatch.setitem(LIMITS, "context_max_abs", Limit(None, -1.0, "nothing can pass this one"))
+    impossible = Limit(None, -1.0, "nothing can pass this one")
+    monkeypatch.setitem(LIMITS["fp32"], "context_max_abs", impossible)
     out = tmp_path / "bundle"
     assert run(tiny_run, "--out", out, "--observations", 2) == 1
     assert "context_max_abs is" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+    assert not out.exists()
 
 
-def test_engines_are_added_to_a_bundle_in_place(tmp_path, capsys):
+def test_engines_of_a_bundle_wait_beside_it_until_they_are_verified(tmp_path, capsys):
     pytest.importorskip("tensorrt_rtx_bindings", reason="NO ENGINE IS BUILT: no TensorRT for RTX")
     root = write_tiny_bundle(tmp_path / "bundle").root
-    assert run(root, "--target", "trt", "--board", "agx-orin", "--builder", "tensorrt-rtx") == 0
-    assert "engines/sm86/policy.engine.json" in load_bundle(root).manifest.files
-    captured = capsys.readouterr()
-    assert "engines/sm86/action_head.engine" in captured.out
-    assert "stands in for the 8.7 of Jetson AGX Orin" in captured.err
+    to_engines = ("--target", "trt", "--board", "agx-orin", "--builder", "tensorrt-rtx")
+    assert run(root, *to_engines, "--steps", "build") == 0
+    said = capsys.readouterr().err
+    assert "stands in for the 8.7 of Jetson AGX Orin" in said
+    assert ".bundle.export; --steps verify publishes it" in said
+    assert not [name for name in load_bundle(root).manifest.files if name.endswith(".engine")]
 
 
 def test_no_tensorrt_exits_1_with_the_pip_command(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(tensorrt_api, "_import", lambda name: None)
+    monkeypatch.setattr(tensorrt_library, "_import", lambda name: None)
     root = write_tiny_bundle(tmp_path / "bundle").root
     assert run(root, "--target", "trt") == 1
     assert "pip install 'lapa-edge[trt-rtx]'" in capsys.readouterr().err
@@ -86,6 +88,12 @@ def test_no_tensorrt_exits_1_with_the_pip_command(tmp_path, capsys, monkeypatch)
     [
         (("--target", "onnx"), "for engines add --target trt"),
         (("--target", "trt", "--blend-s", "0.1"), "a bundle keeps what it was exported with"),
+        (("--precision", "int4"), "'int4' is none of fp32, fp16, bf16, int8, fp8"),
+        (("--precision", "int8"), "8 bits need the ranges of real observations; give a dataset"),
+        (("--target", "trt", "--precision", "fp8"), "use --precision int8"),
+        (("--steps", "deploy"), "'deploy' is none of export, quantize, build, verify, benchmark"),
+        (("--steps", "build"), "add --target trt"),
+        (("--precision", "int8", "--calibration", "0"), "--calibration: expected at least 1"),
         (("--target", "trt", "--out", "elsewhere"), "a bundle is extended in place"),
         (("--target", "trt", "--board", "toaster"), "one of: agx-orin"),
     ],

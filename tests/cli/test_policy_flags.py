@@ -10,8 +10,8 @@ import pytest
 from lapa_edge.cli.command import run_command
 from lapa_edge.cli.label import LabelFlags, label
 from lapa_edge.cli.train import Stage, train
-from lapa_edge.export.answers import look
 from lapa_edge.export.observations import read_observations
+from lapa_edge.export.reference import look
 from lapa_edge.train.actions import read_agent
 from lapa_edge.train.run_directory import RunDirectory
 

@@ -12,7 +12,8 @@ from lapa_edge.errors import BundleError, DataError
 from lapa_edge.export import bundle as bundle_module
 from lapa_edge.export.bundle import export_bundle, export_checked_bundle
 from lapa_edge.export.observations import random_observations
-from lapa_edge.export.parity import check_parity
+from lapa_edge.export.reference import build_reference
+from lapa_edge.export.verification import check_verified, verify
 from lapa_edge.runtime.session import Session
 from lapa_edge.tokenizer import Tokenizer
 
@@ -64,7 +65,7 @@ def test_every_decoding_exports_agrees_and_drives_a_session(tmp_path, decoding):
         else:
             other.bins.means += 0.01
     with pytest.raises(BundleError, match=r"native_head_max_abs is 0\.01"):
-        check_parity(config, other, bundle, observations)
+        check_verified(bundle, verify(bundle, build_reference(config, other, observations)))
 
 
 def test_an_unchecked_bundle_has_no_parity_file(tmp_path, graphs_at_hand):

@@ -9,9 +9,9 @@ import torch
 from agents import tiny_agent
 
 from lapa_edge.errors import RuntimeInputError
-from lapa_edge.export.answers import look
 from lapa_edge.export.calibration import HEADROOM, calibrate_head
 from lapa_edge.export.observations import random_observations
+from lapa_edge.export.reference import look
 
 
 @pytest.fixture

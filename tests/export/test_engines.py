@@ -8,14 +8,32 @@ import pytest
 from bundles import write_tiny_bundle
 from onnx import TensorProto, helper
 
-from lapa_edge.artifact import extend_bundle, load_bundle
+from lapa_edge.artifact import extend_bundle, load_bundle, write_bundle
 from lapa_edge.errors import BundleError, ConfigError, LapaError, MissingDependencyError
-from lapa_edge.export import tensorrt_api
+from lapa_edge.export import engines, tensorrt_api
 from lapa_edge.export.board import board_names, read_board
-from lapa_edge.export.engines import build_engines, choose_capability, describe_build
-from lapa_edge.export.sidecar import Host, Sidecar, check_engine
+from lapa_edge.export.engines import (
+    build_engines,
+    choose_capability,
+    describe_build,
+    engine_files,
+)
+from lapa_edge.export.memory import Memory, check_memory, predict_memory
+from lapa_edge.export.observations import random_observations
+from lapa_edge.export.precision.calibrate import calibrate_policy
+from lapa_edge.export.precision.graphs import graph_file, make_graphs
+from lapa_edge.export.precision.known_graph import read_graph
 from lapa_edge.export.tensorrt_api import Builder, build_engine, find_builder
+from lapa_edge.runtime.backends import tensorrt_library
+from lapa_edge.runtime.backends.sidecar import Host, Sidecar, check_engine
+from lapa_edge.tokenizer import Tokenizer
 
+PRECISIONS_OF_86 = [
+    ("fp32", ("fp32",)),
+    ("fp16", ("fp16", "fp32")),
+    ("bf16", ("bf16", "fp32")),
+    ("int8", ("fp32", "int8")),
+]
 BOARDS = ["agx-orin", "h200", "orin-nano", "orin-nx", "rtx", "thor"]
 
 
@@ -106,6 +124,84 @@ def test_fp8_is_refused_for_orin_before_building(rtx):
     assert "fp8" in built.precisions
 
 
+@pytest.fixture(scope="module")
+def in_every_precision(checked_bundle, tmp_path_factory):
+    """The tiny agent's bundle with its graphs in all precisions."""
+    words = msgspec.json.decode(checked_bundle.path("tokenizer.json").read_bytes(), type=Tokenizer)
+    seen = random_observations(checked_bundle.spec, words, 4)
+    calibration = calibrate_policy(checked_bundle, seen, least=4)
+    files = {name: checked_bundle.path(name).read_bytes() for name in checked_bundle.manifest.files}
+    for precision in ("fp16", "bf16", "int8", "fp8"):
+        files |= make_graphs(checked_bundle, precision, calibration)
+    root = tmp_path_factory.mktemp("precisions") / "bundle"
+    return write_bundle(root, checked_bundle.spec, files, {})
+
+
+@pytest.mark.parametrize(
+    ("capability", "precision", "inside"),
+    [
+        *(("8.6", *row) for row in PRECISIONS_OF_86),
+        *(("8.9", *row) for row in [*PRECISIONS_OF_86, ("fp8", ("fp32", "fp8"))]),
+    ],
+)
+def test_every_precision_builds_strongly_typed(
+    in_every_precision, rtx, capability, precision, inside
+):
+    graph = in_every_precision.path(graph_file("policy", precision)).read_bytes()
+    built = build_engine(rtx, graph, "policy.onnx", capability, inside)
+    assert built.precisions == inside
+    assert "STRONGLY_TYPED" in built.flags
+    assert len(built.data) > 1000
+
+
+def test_fp8_for_sm86_is_refused_by_the_compiler_too(in_every_precision, rtx):
+    graph = in_every_precision.path("policy.fp8.onnx").read_bytes()
+    with pytest.raises(LapaError, match="cannot build it"):
+        build_engine(rtx, graph, "policy.fp8.onnx", "8.6", ("fp32", "fp8"))
+
+
+def test_engines_of_a_precision_lie_under_its_name_and_say_so(in_every_precision, rtx):
+    files = engine_files(in_every_precision, "agx-orin", rtx, "int8")
+    assert files.keys() == {
+        "engines/sm86/policy.int8.engine",
+        "engines/sm86/policy.int8.engine.json",
+        "engines/sm86/action_head.engine",
+        "engines/sm86/action_head.engine.json",
+    }
+    raw = files["engines/sm86/policy.int8.engine.json"]
+    sidecar = msgspec.json.decode(raw, type=Sidecar)
+    assert (sidecar.precision, sidecar.onnx) == ("int8", "policy.int8.onnx")
+    bundle = extend_bundle(in_every_precision, files)
+    with pytest.raises(BundleError, match="--target trt --board agx-orin --precision int8"):
+        check_engine(bundle, "sm86", "policy.int8", Host(rtx.name, "0.0", "8.6"))
+
+
+def test_fp8_for_orin_is_refused_with_what_to_use_before_a_builder_is_looked_for(
+    in_every_precision, monkeypatch
+):
+    monkeypatch.setattr(engines, "find_builder", None)
+    with pytest.raises(ConfigError, match=r"Orin Nano .*8\.7.* use --precision int8"):
+        engine_files(in_every_precision, "orin-nano", None, "fp8")
+
+
+def test_a_build_beyond_the_boards_memory_is_refused_and_a_small_one_is_told(in_every_precision):
+    graph = read_graph(in_every_precision.path("policy.onnx").read_bytes(), "policy.onnx")
+    memory, board = predict_memory(graph), read_board("orin-nano")
+    assert memory.weights > sum(len(w.raw_data) for w in graph.graph.initializer) * 0.99
+    assert memory.activations >= 4 * 3 * 32 * 32
+    assert "GiB while building and" in check_memory(memory, board, "policy.onnx")
+    large = Memory(weights=2 * 2**30, activations=0)
+    with pytest.raises(ConfigError, match=r"would not build policy\.onnx: about 8\.6 GiB"):
+        check_memory(large, board, "policy.onnx")
+    assert check_memory(large, read_board("agx-orin"), "policy.onnx")
+
+
+def test_every_figure_of_a_recipe_has_a_source_or_says_that_it_was_not_checked():
+    for name in BOARDS:
+        sources = read_board(name).sources
+        assert {"compute_capability", "memory_gb", "bandwidth_gb_s", "tensorrt"} <= sources.keys()
+
+
 def test_a_graph_tensorrt_cannot_read_fails_in_its_words(rtx):
     with pytest.raises(LapaError, match=r"policy\.onnx: tensorrt-rtx .* cannot read it"):
         build_engine(rtx, b"no graph", "policy.onnx", "8.6", ("fp32",))
@@ -119,7 +215,7 @@ def test_a_board_that_cannot_be_built_for_here_is_refused(rtx):
 
 
 def test_no_tensorrt_says_how_to_get_one(monkeypatch):
-    monkeypatch.setattr(tensorrt_api, "_import", lambda name: None)
+    monkeypatch.setattr(tensorrt_library, "_import", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'lapa-edge\[trt-rtx\]'"):
         find_builder()
 

@@ -8,12 +8,14 @@ import pytest
 from agents import tiny_agent
 
 from lapa_edge.errors import ConfigError, LapaError
-from lapa_edge.export import parity
+from lapa_edge.export.answers import Answers
 from lapa_edge.export.bundle import export_bundle
+from lapa_edge.export.comparison import find_mismatches
 from lapa_edge.export.graphs import POLICY, export_graphs
 from lapa_edge.export.observations import random_observations
-from lapa_edge.export.parity import check_parity, measure_parity
+from lapa_edge.export.reference import build_reference
 from lapa_edge.export.tensorrt_api import build_engine, find_builder
+from lapa_edge.export.verification import verify
 from lapa_edge.model import backbone
 
 CAMERAS, STATE = ("front", "wrist"), ("joint_0", "joint_1", "joint_2")
@@ -40,9 +42,8 @@ def exported(request, tmp_path_factory):
 
 def test_the_bundle_does_what_the_agent_does(exported):
     config, agent, bundle = exported
-    assert check_parity(
-        config, agent, bundle, random_observations(config.spec, config.tokenizer, 8)
-    )
+    observations = random_observations(config.spec, config.tokenizer, 8)
+    assert verify(bundle, build_reference(config, agent, observations)).failures == []
 
 
 def test_the_graph_has_static_inputs_and_no_shape_arithmetic(exported):
@@ -70,10 +71,10 @@ def test_codes_that_follow_from_a_tie_are_not_counted_as_choices_of_their_own():
     codes = np.array([[0, 1, 2], [3, 3, 3]], np.int32)
     other = np.array([[0, 2, 1], [3, 3, 0]], np.int32)
     margin = np.full((2, 3), 0.5, np.float32)
-    one, two = (parity.Answers(None, c, None, {}, margin) for c in (codes, other))
-    alone = parity._mismatches(one, two, autoregressive=False)
+    one, two = (Answers(None, c, None, {}, margin) for c in (codes, other))
+    alone = find_mismatches(one, two, chained=False)
     assert [(x.observation, x.position) for x in alone] == [(0, 1), (0, 2), (1, 2)]
-    chained = parity._mismatches(one, two, autoregressive=True)
+    chained = find_mismatches(one, two, chained=True)
     assert [(x.observation, x.position) for x in chained] == [(0, 1), (1, 2)]
 
 
@@ -85,7 +86,7 @@ def test_a_policy_that_is_another_is_found(exported):
     else:
         other.instructed.policy.stem.scale.mul_(1.1)
     observations = random_observations(config.spec, config.tokenizer, 8)
-    report = measure_parity(config, other, bundle, observations)
+    report = verify(bundle, build_reference(config, other, observations))
     assert any("context_max_abs" in failure for failure in report.failures)
 
 

@@ -13,14 +13,14 @@ import msgspec
 
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import BundleError
-from lapa_edge.export.tensorrt_api import find_builder, gpu_capability
+from lapa_edge.runtime.backends.tensorrt_library import find_tensorrt, gpu_capability
 
 
 class Sidecar(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How an engine came to be; ``<name>.engine.json``.
 
     Attributes:
-        board: the recipe it was asked for.
+        board, precision: the recipe it was asked for, and in what.
         stand_in: whether `compute_capability` is another than the board's own.
         builder, builder_version, cuda: what built it.
         compute_capability: what it runs on.
@@ -39,6 +39,7 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     onnx_sha256: str
     precisions: tuple[str, ...]
     flags: tuple[str, ...]
+    precision: str = "fp32"
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ class Host:
 
 def this_host() -> Host:
     """The installed TensorRT and the GPU; `MissingDependencyError` where there is no TensorRT."""
-    builder = find_builder()
-    return Host(builder.name, builder.version, gpu_capability())
+    library = find_tensorrt()
+    return Host(library.name, library.version, gpu_capability())
 
 
 def check_engine(bundle: Bundle, target: str, graph: str, host: Host | None = None) -> Path:
@@ -93,6 +94,6 @@ def check_engine(bundle: Bundle, target: str, graph: str, host: Host | None = No
             raise BundleError(
                 name,
                 f"{what}: it was built for {built}, here is {here}",
-                f"build it here: {rebuild} {sidecar.board}",
+                f"build it here: {rebuild} {sidecar.board} --precision {sidecar.precision}",
             )
     return engine

@@ -1,0 +1,315 @@
+"""The five steps of lapa-export, from a finished run or from a bundle.
+
+    export       graphs, native weights and tokenizer of the run; of a bundle, the bundle as it is
+    quantize     the graphs of every precision asked for, calibrated on real observations
+    build        TensorRT engines for a board, their sidecars and caches
+    verify       all of it against PyTorch: parity.json, VERIFICATION.md
+    benchmark    how long each part takes here: benchmark.json
+
+A bundle on a robot has no run and needs no torch: what PyTorch answered is recorded in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+import msgspec
+
+from lapa_edge.artifact import Bundle, load_bundle, write_bundle
+from lapa_edge.errors import ConfigError, LapaError
+from lapa_edge.export.board import check_precision, read_board
+from lapa_edge.export.limits import Precision
+from lapa_edge.export.observations import Observations
+from lapa_edge.export.precision.calibrate import LEAST, Size, calibrate_policy
+from lapa_edge.export.precision.graphs import QUANTIZED, graph_file, make_graphs
+from lapa_edge.export.steps import Files, Staging, Step
+from lapa_edge.export.tensorrt_api import Builder
+
+if TYPE_CHECKING:
+    from lapa_edge.export.parity import ParityReport
+    from lapa_edge.model.agent import Agent
+    from lapa_edge.train.actions import ActionsConfig
+
+StepName = Literal["export", "quantize", "build", "verify", "benchmark"]
+STEPS: tuple[StepName, ...] = get_args(StepName)
+BENCHMARK = "benchmark.json"
+
+ReadObservations = Callable[[int], Observations]
+"""So many moments of the dataset."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to come of it.
+
+    precisions: of the policy's graphs, fp32 among them; board: a recipe's name or file, or None
+    for no engines; builder: what builds them; calibration: how many observations, at least;
+    camera_size: rows and columns of the robot's camera, where it is known.
+    """
+
+    precisions: tuple[Precision, ...] = ("fp32",)
+    board: str | None = None
+    builder: Builder | None = None
+    calibration: int = LEAST
+    camera_size: Size | None = None
+
+    def check(self) -> None:
+        """Raise `ConfigError` for a board without a precision, before anything is done."""
+        if self.board is not None:
+            recipe = read_board(self.board)
+            for precision in self.precisions:
+                check_precision(recipe, precision)
+
+
+@dataclass(frozen=True)
+class Drive:
+    """The closed loop, where it is asked for: what drives, and in words what is driven."""
+
+    run: Callable[[Bundle, ParityReport], ParityReport]
+    words: str
+
+
+class Source:
+    """Where the float32 graphs come from, and PyTorch's answers to hold the others against."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.spec, self.provenance = bundle.spec, bundle.manifest.provenance
+        self.given = {name: entry.sha256 for name, entry in bundle.manifest.files.items()}
+        self._bundle = bundle
+
+    def step(self) -> Step:
+        """The first step: a bundle is there already."""
+
+        def make(_: Files) -> Files:
+            return {name: self._bundle.path(name).read_bytes() for name in self.given}
+
+        return Step("export", self.given, make)
+
+    def verified(self, candidate: Bundle) -> Bundle:
+        """The candidate with its marks, by the answers that are recorded in it."""
+        from lapa_edge.export.verification import record_verification, same_work, verify
+
+        report = verify(candidate)
+        if not report.passed and same_work(candidate, self._bundle):
+            # Nothing is new: it is the published bundle that failed, and must not stay marked good.
+            record_verification(self._bundle, report)
+        return record_verification(candidate, report)
+
+    def hashes(self) -> dict[str, str]:
+        """What verifying depends on, besides the files."""
+        return {}
+
+    def drive_hashes(self) -> dict[str, str]:
+        """What driving depends on, besides."""
+        return {}
+
+
+class Run(Source):
+    """A finished stage-3 run, and the observations that it is compared on."""
+
+    def __init__(
+        self,
+        fingerprint: str,
+        config: ActionsConfig,
+        agent: Agent,
+        observations: Observations,
+        provenance: Mapping[str, str],
+        drive: Drive | None = None,
+    ) -> None:
+        self.spec, self.provenance = config.spec, dict(provenance)
+        self.given: dict[str, str] = {}  # nothing of it was published before
+        self._fingerprint, self._config = fingerprint, config
+        self._agent, self._observations, self._drive = agent, observations, drive
+
+    def step(self) -> Step:
+        """The first step: graphs and weights of the agent."""
+
+        def make(_: Files) -> Files:
+            from lapa_edge.export.bundle import bundle_files
+            from lapa_edge.export.calibration import calibrate_head
+
+            head = calibrate_head(self._config, self._agent, self._observations)
+            return bundle_files(self._config, self._agent, head)
+
+        config = _sha256(msgspec.json.encode(self._config))
+        inputs = {"weights": self._fingerprint, "config": config, **self.hashes()}
+        return Step("export", inputs, make, needed=True)
+
+    def verified(self, candidate: Bundle) -> Bundle:
+        """The candidate with its marks, by the agent's own answers."""
+        from lapa_edge.export.reference import build_reference
+        from lapa_edge.export.verification import check_verified, record_verification, verify
+
+        reference = build_reference(self._config, self._agent, self._observations)
+        report = verify(candidate, reference)
+        if self._drive is not None:
+            check_verified(candidate, report)
+            report = self._drive.run(candidate, report)
+        return record_verification(candidate, report, reference)
+
+    def hashes(self) -> dict[str, str]:
+        """The observations, and the versions of what answers them."""
+        versions = {name: version(name) for name in ("torch", "onnxruntime")}
+        return {"observations": self._observations.sha256(), **versions}
+
+    def drive_hashes(self) -> dict[str, str]:
+        """What is driven, where anything is."""
+        return {} if self._drive is None else {"closed loop": self._drive.words}
+
+
+class Pipeline:
+    """The steps of one export to `root`.
+
+    Args:
+        source: a run or a bundle.
+        wish: what is to come of it.
+        root: the bundle's place.
+        read: observations for calibrating; None where there is no dataset.
+    """
+
+    def __init__(
+        self, source: Source, wish: Wish, root: Path, read: ReadObservations | None
+    ) -> None:
+        wish.check()
+        self._source, self._wish, self._root, self._read = source, wish, root, read
+        self.staging = Staging(root.parent / f".{root.name}.export")
+
+    def run(self, chosen: tuple[StepName, ...]) -> Bundle | None:
+        """Do `chosen`, and publish at `root` what was verified; None where that is still to come.
+
+        Raises:
+            BundleError: parity failed; `root` is as it was.
+            LapaError: what a step refuses; finished steps are kept.
+        """
+        given = self._source.given
+        files = self.staging.run(self._steps(), ("export", *chosen) if given else chosen)
+        changed = {name for name, data in files.items() if _sha256(data) != given.get(name)}
+        if "verify" not in chosen and changed - {BENCHMARK}:
+            return None
+        bundle = write_bundle(self._root, self._source.spec, files, self._source.provenance)
+        self.staging.remove()
+        return bundle
+
+    def _steps(self) -> list[Step]:
+        wish = self._wish
+        steps = [self._source.step(), Step("quantize", self._quantize_inputs(), self._quantize)]
+        if wish.board is not None:
+            builder = wish.builder
+            assert builder is not None
+            inputs = {
+                "board": _sha256(msgspec.json.encode(read_board(wish.board))),
+                "precisions": ",".join(wish.precisions),
+                "builder": f"{builder.name} {builder.version}",
+            }
+            steps.append(Step("build", inputs, self._build))
+        verifying = {**self._source.hashes(), **self._source.drive_hashes()}
+        steps.append(Step("verify", verifying, self._verify))
+        steps.append(Step("benchmark", {"machine": platform.node()}, self._benchmark))
+        return steps
+
+    @cached_property
+    def _to_make(self) -> tuple[Precision, ...]:
+        """Precisions whose graphs are not there: a robot has a bundle's, and no data to redo them.
+
+        With data at hand they are asked for anew.
+        """
+        given = self._source.given if self._read is None else ()
+        return tuple(p for p in self._wish.precisions if f"policy.{p}.onnx" not in given)
+
+    @cached_property
+    def _calibration_set(self) -> Observations | None:
+        if not set(self._to_make) & set(QUANTIZED):
+            return None
+        if self._read is None:
+            raise ConfigError(
+                f"--precision {','.join(self._wish.precisions)}",
+                "8 bits need the ranges of real observations",
+                "give a dataset of the robot's own camera with --data",
+            )
+        return self._read(self._wish.calibration)
+
+    def _quantize_inputs(self) -> dict[str, str]:
+        wish, seen = self._wish, self._calibration_set
+        return {
+            "precisions": ",".join(self._to_make),
+            "calibration": seen.sha256() if seen else "",
+            "least": str(wish.calibration),
+            "camera": str(wish.camera_size),
+        }
+
+    def _quantize(self, files: Files) -> Files:
+        bundle, seen = self._candidate(files), self._calibration_set
+        calibration = None
+        if seen is not None:
+            wish = self._wish
+            calibration = calibrate_policy(bundle, seen, wish.calibration, wish.camera_size)
+        made = Files()
+        for precision in self._to_make:
+            made |= make_graphs(bundle, precision, calibration)
+        return made
+
+    def _build(self, files: Files) -> Files:
+        from lapa_edge.export.engines import engine_files
+
+        made, bundle = Files(), self._candidate(files)
+        assert self._wish.board is not None
+        for precision in self._wish.precisions:
+            made |= engine_files(bundle, self._wish.board, self._wish.builder, precision)
+        return made
+
+    def _verify(self, files: Files) -> Files:
+        checked = self._source.verified(self._candidate(files))
+        names = checked.manifest.files
+        return {
+            name: checked.path(name).read_bytes()
+            for name, entry in names.items()
+            if name not in files or _sha256(files[name]) != entry.sha256
+        }
+
+    def _benchmark(self, files: Files) -> Files:
+        from lapa_edge.runtime.profile import describe_machine, measure_latency
+        from lapa_edge.runtime.profiling_plan import Choice
+
+        bundle = self._candidate(files)
+        latency, not_run = {}, {}
+        for precision in self._wish.precisions:
+            graph = graph_file("policy", precision)
+            try:
+                choice = Choice(graph=graph.removesuffix(".onnx"))
+                latency[graph] = measure_latency(bundle, choice=choice)
+            except LapaError as reason:  # no CPU has bf16 or fp8 kernels in ONNX Runtime
+                not_run[graph] = str(reason)
+        told = {"machine": describe_machine(), "latency": latency, "not_run": not_run}
+        return {BENCHMARK: msgspec.json.format(msgspec.json.encode(told))}
+
+    def _candidate(self, files: Files) -> Bundle:
+        """The bundle of `files`, under the name it will have."""
+        root = self.staging.candidate / self._root.name
+        write_bundle(root, self._source.spec, files, self._source.provenance)
+        return load_bundle(root)
+
+
+def parse_steps(words: str, board: bool) -> tuple[StepName, ...]:
+    """``"export,quantize"`` as steps in their order; empty words are all but benchmark.
+
+    Raises:
+        ConfigError: a word that is no step, or build without a board.
+    """
+    asked = [word.strip() for word in words.split(",") if word.strip()]
+    if odd := [word for word in asked if word not in STEPS]:
+        raise ConfigError("--steps", f"{odd[0]!r} is none of {', '.join(STEPS)}")
+    if "build" in asked and not board:
+        raise ConfigError("--steps", "build makes TensorRT engines", "add --target trt")
+    usual = [step for step in STEPS if step != "benchmark" and (step != "build" or board)]
+    return tuple(step for step in STEPS if step in (asked or usual))
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,95 @@
+"""The least time a policy can take on a machine, and how far from it the measured one is.
+
+``floor = max(bytes / bandwidth, operations / peak)``: every weight comes from memory once, every
+product is done once (Williams et al. 2009). A weight that stays in a cache can beat the first term
+on a CPU; on a board the weights of a policy are larger than its caches.
+"""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+import numpy as np
+
+_COPY_BYTES = 64 * 2**20
+_SIDE = 768
+_REPEATS = 3
+
+
+class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
+    """What a machine can do at most.
+
+    Attributes:
+        name: of the machine; source: where the numbers are from.
+        bandwidth_gb_s: of its memory.
+        gflop_s: multiplications and additions in 1e9 per second; None where nobody says.
+    """
+
+    name: str
+    source: str
+    bandwidth_gb_s: float
+    gflop_s: float | None = None
+
+
+class Roofline(msgspec.Struct, frozen=True, kw_only=True):
+    """A policy under its ceiling.
+
+    Attributes:
+        weights_mb: read once per look, 1e6 bytes; gflop: done per look, None where not told.
+        memory_ms, compute_ms: the two terms; floor_ms: the larger.
+        measured_ms: p50; distance: how many floors that is.
+    """
+
+    ceiling: Ceiling
+    weights_mb: float
+    gflop: float | None
+    memory_ms: float
+    compute_ms: float | None
+    floor_ms: float
+    measured_ms: float
+    distance: float
+
+
+def place_under(
+    ceiling: Ceiling, weights_bytes: int, gflop: float | None, measured_ms: float
+) -> Roofline:
+    """The floor of a policy on a machine, and the distance of `measured_ms` from it."""
+    memory_ms = weights_bytes / ceiling.bandwidth_gb_s / 1e6
+    compute_ms = 1e3 * gflop / ceiling.gflop_s if gflop and ceiling.gflop_s else None
+    floor_ms = max(memory_ms, compute_ms or 0.0)
+    return Roofline(
+        ceiling=ceiling,
+        weights_mb=weights_bytes / 1e6,
+        gflop=gflop,
+        memory_ms=memory_ms,
+        compute_ms=compute_ms,
+        floor_ms=floor_ms,
+        measured_ms=measured_ms,
+        distance=measured_ms / floor_ms,
+    )
+
+
+def measure_ceiling(threads: int, cores: int) -> Ceiling:
+    """This machine's own ceiling: numpy's copy and product, the best of a few.
+
+    numpy multiplies on all cores; the peak is the share of `threads` in them.
+    """
+    block = np.ones(_COPY_BYTES // 8)
+    other = np.empty_like(block)
+    matrix = np.ones((_SIDE, _SIDE), np.float32)
+    copy_s = product_s = float("inf")
+    for _ in range(_REPEATS):
+        began = time.perf_counter()
+        np.copyto(other, block)
+        copied = time.perf_counter()
+        _ = matrix @ matrix
+        ended = time.perf_counter()
+        copy_s, product_s = min(copy_s, copied - began), min(product_s, ended - copied)
+    share = min(1.0, threads / cores)
+    return Ceiling(
+        name="this machine",
+        source=f"measured: numpy's copy, and {threads} of {cores} cores of its float32 product",
+        bandwidth_gb_s=2 * _COPY_BYTES / copy_s / 1e9,  # read and written
+        gflop_s=share * 2 * _SIDE**3 / product_s / 1e9,
+    )
