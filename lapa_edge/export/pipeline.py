@@ -275,7 +275,7 @@ class Pipeline:
 
     def _benchmark(self, files: Files) -> Files:
         from lapa_edge.runtime.profile import describe_machine, measure_latency
-        from lapa_edge.runtime.profile.pipeline import Choice
+        from lapa_edge.runtime.profiling_plan import Choice
 
         bundle = self._candidate(files)
         latency, not_run = {}, {}
