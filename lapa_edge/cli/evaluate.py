@@ -73,6 +73,12 @@ class EvaluateFlags:
     """Actions of a chunk that blocking plays; all unless given."""
     head: Literal["native", "onnx"] = "native"
     """What runs a bundle's action head."""
+    backend: Literal["onnx", "tensorrt"] = "onnx"
+    """What runs a bundle's policy."""
+    device: Literal["cpu", "cuda"] | None = None
+    """Where; unless given the CPU for onnx, the GPU for tensorrt."""
+    graph: str = "policy"
+    """Which of the bundle's policy graphs: a file's name without its end, such as policy.int8."""
     processes: int = 2
     """Rollouts at a time."""
     out: Path | None = None
@@ -138,7 +144,8 @@ def evaluate(flags: EvaluateFlags) -> None:
 
         evaluate_offline(flags, flags.bundle, flags.data)
     else:
-        _evaluate_closed_loop(flags, read_evaluated(flags.bundle, flags.head))
+        policy = read_evaluated(flags.bundle, flags.head, flags.backend, flags.device, flags.graph)
+        _evaluate_closed_loop(flags, policy)
 
 
 def _check_together(flags: EvaluateFlags) -> None:
@@ -230,6 +237,9 @@ def _jobs(
                 seeds=tuple(seeds[start : start + EPISODES_PER_JOB]),
                 latency_s=flags.latency_s,
                 head=flags.head,
+                backend=flags.backend,
+                device=flags.device,
+                graph=flags.graph,
                 video=video,
                 disturbance=_disturbance(flags),
                 execution=flags.execution,
@@ -265,6 +275,7 @@ def _settings(flags: EvaluateFlags) -> dict[str, object]:
         "execution": flags.execution,
         "execute_steps": flags.execute_steps or "",
         "head": flags.head,
+        "policy runs on": f"{flags.backend} {flags.device or ''} {flags.graph}",
     }
 
 

@@ -31,14 +31,14 @@ def evaluate_offline(flags: EvaluateFlags, path: Path, data: Path) -> None:
 
     if flags.labels and flags.latents:
         raise ConfigError("--labels", "stands beside --latents", "give one of the two")
-    policy = read_evaluated(path, flags.head)
+    policy = read_evaluated(path, flags.head, flags.backend, flags.device, flags.graph)
     codec = read_stage1(flags.latents, policy.spec) if flags.latents else None
     dataset, *others = _views(flags, data, policy.spec)
     codes = codes_of_labels(read_labels(flags.labels), dataset) if flags.labels else None
     settings = {
         "policy": path.name, "sha256": policy.fingerprint, "data": data.name, "split": flags.split,
         "camera": flags.camera, "latency_s": flags.latency_s, "every": flags.every,
-        "head": flags.head,
+        "head": flags.head, "policy runs on": f"{flags.backend} {flags.device or ''} {flags.graph}",
     }  # fmt: skip
     if flags.out:
         claim(flags.out, settings)
@@ -49,7 +49,9 @@ def evaluate_offline(flags: EvaluateFlags, path: Path, data: Path) -> None:
             codes = codes_of_codec(codec, dataset, lambda done: bar.advance(reading, done))
         judging = bar.add_task("episodes", total=count)
         result = judge(
-            lambda instruction: policy.open(instruction, flags.head),
+            lambda instruction: policy.open(
+                instruction, flags.head, flags.backend, flags.device, flags.graph
+            ),
             dataset,
             others,
             latency_s=flags.latency_s,

@@ -13,7 +13,7 @@ from lapa_edge.errors import ConfigError
 if TYPE_CHECKING:
     from lapa_edge.evaluate.evaluation import JobAnswer, RolloutJob
     from lapa_edge.evaluate.latent_codec import LatentCodec
-    from lapa_edge.runtime.head import HeadBackend
+    from lapa_edge.runtime.backends.names import Backend, Device, HeadBackend
     from lapa_edge.runtime.session import Session
     from lapa_edge.spec import PolicySpec
 
@@ -55,7 +55,14 @@ class Evaluated:
 
         return run_job
 
-    def open(self, instruction: str, head: HeadBackend) -> Session:
+    def open(
+        self,
+        instruction: str,
+        head: HeadBackend,
+        backend: Backend = "onnx",
+        device: Device | None = None,
+        graph: str = "policy",
+    ) -> Session:
         """A session of it in this process."""
         if self.is_run:
             from lapa_edge.train.checkpoint_session import open_run
@@ -64,15 +71,22 @@ class Evaluated:
         from lapa_edge.artifact import load_bundle
         from lapa_edge.runtime.session import Session
 
-        return Session(load_bundle(self.path), instruction, head)
+        bundle = load_bundle(self.path)
+        return Session(bundle, instruction, head, backend=backend, device=device, graph=graph)
 
 
-def read_evaluated(path: Path, head: HeadBackend) -> Evaluated:
+def read_evaluated(
+    path: Path,
+    head: HeadBackend,
+    backend: Backend = "onnx",
+    device: Device | None = None,
+    graph: str = "policy",
+) -> Evaluated:
     """Read what is evaluated.
 
     Raises:
         BundleError: neither a whole bundle nor a run.
-        ConfigError: a `head` that a run does not have.
+        ConfigError: what runs a bundle's networks, and not a run's.
     """
     from lapa_edge.artifact import MANIFEST, load_bundle
 
@@ -82,6 +96,9 @@ def read_evaluated(path: Path, head: HeadBackend) -> Evaluated:
         return Evaluated(path, False, bundle.spec, fingerprint)
     if head != "native":
         raise ConfigError("--head", f"{path} is a run, whose head is torch's", "leave it out")
+    if (backend, device, graph) != ("onnx", None, "policy"):
+        problem = f"{path} is a run, whose policy is torch's"
+        raise ConfigError("--backend, --device and --graph", problem, "leave them out")
     from lapa_edge.train.actions import read_agent
     from lapa_edge.train.run_directory import RunDirectory
 

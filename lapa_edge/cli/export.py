@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,11 +11,12 @@ import tyro
 
 from lapa_edge.cli.command import run_command
 from lapa_edge.errors import ConfigError
+from lapa_edge.export.drive_config import DriveConfig
 
 if TYPE_CHECKING:
     from lapa_edge.artifact import Bundle
     from lapa_edge.export.parity import ParityReport
-    from lapa_edge.export.pipeline import ReadObservations, Run, Source, Wish
+    from lapa_edge.export.pipeline import Drive, ReadObservations, Run, Source, Wish
     from lapa_edge.spec import PolicySpec
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,11 @@ class ExportFlags:
     """Rows and columns of the robot's camera: calibration data of another is refused."""
     seed: int = 0
     """Seed of what is random in the observations."""
+    verify: Literal["parity", "closed-loop"] = "parity"
+    """parity: the same observations, the same answers. closed-loop: as well, success in a
+    simulator over the same seeds, the bundle's against PyTorch's; of a run only."""
+    drive: DriveConfig = field(default_factory=DriveConfig)
+    """closed-loop: what is driven. A stopped one goes on from RUN/closed-loop."""
 
 
 def main() -> int:
@@ -94,6 +100,12 @@ def check_bundle_flags(flags: ExportFlags) -> None:
     if flags.out not in (None, flags.source):
         raise ConfigError(
             "--out", "a bundle is extended in place", "copy it first, or leave --out away"
+        )
+    if flags.verify == "closed-loop":
+        raise ConfigError(
+            "--verify closed-loop",
+            "drives PyTorch beside the bundle, and a bundle holds no PyTorch",
+            "give the run it was exported from",
         )
     if flags.target == "onnx" and flags.precision == "fp32" and not flags.steps:
         raise ConfigError(
@@ -147,7 +159,35 @@ def open_run(flags: ExportFlags) -> Run:
             config.spec, config.tokenizer, flags.observations, flags.seed
         )
     provenance = {"run": flags.source.resolve().name, "compared_on": observations.source}
-    return Run(run.fingerprint(), config, agent, observations, provenance)
+    drive = closed_loop(flags) if flags.verify == "closed-loop" else None
+    return Run(run.fingerprint(), config, agent, observations, provenance, drive)
+
+
+def closed_loop(flags: ExportFlags) -> Drive:
+    """Drives a run and its bundle with a progress bar, once parity has passed."""
+    import msgspec
+
+    from lapa_edge.export.closed_loop import (
+        drive,
+        episodes_to_drive,
+        policy_graphs,
+        with_closed_loop,
+    )
+    from lapa_edge.export.pipeline import Drive
+    from lapa_edge.progress import progress_bar
+
+    config, kept = flags.drive, flags.source / "closed-loop"
+
+    def run(bundle: Bundle, report: ParityReport) -> ParityReport:
+        graphs = policy_graphs(report)
+        with progress_bar() as bar:
+            task = bar.add_task("closed loop", total=episodes_to_drive(config, bundle, graphs))
+            driven = drive(
+                flags.source, bundle, config, kept, lambda done: bar.advance(task, done), graphs
+            )
+        return with_closed_loop(report, driven)
+
+    return Drive(run, msgspec.json.encode(config, enc_hook=str).decode())
 
 
 def observation_reader(flags: ExportFlags, spec: PolicySpec) -> ReadObservations:

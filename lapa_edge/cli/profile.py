@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from lapa_edge.cli.command import run_command
-from lapa_edge.runtime.profile.pipeline import Choice
-from lapa_edge.runtime.profile.profiling import ProfilePlan
+from lapa_edge.runtime.profiling_plan import Choice, ProfilePlan
 
 if TYPE_CHECKING:
     from lapa_edge.runtime.profile.profiling import Profile
@@ -60,7 +60,7 @@ def profile_bundle(flags: ProfileFlags) -> None:
     paced = 2 * len(flags.plan.rates_hz) * flags.plan.paced_s
     logger.info("measuring %d rounds, then %.0f s of deadlines", flags.plan.repeats, paced)
     result = profile(flags.bundle, flags.choice, flags.plan, ceiling)
-    print_profile(Console(), result)
+    print_profile(Console(width=None if sys.stdout.isatty() else 120), result)
     if flags.json:
         flags.json.write_bytes(msgspec.json.format(msgspec.json.encode(result)))
     if flags.html:

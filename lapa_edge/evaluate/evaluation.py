@@ -22,7 +22,7 @@ from lapa_edge.evaluate.execution import ExecutionMode, build_execution
 from lapa_edge.evaluate.registry import build_environment
 from lapa_edge.evaluate.rollout import Episode, check_fits, run_episode
 from lapa_edge.evaluate.workers import run_in_workers
-from lapa_edge.runtime.head import HeadBackend
+from lapa_edge.runtime.backends.names import Backend, Device, HeadBackend
 from lapa_edge.runtime.session import Session
 
 
@@ -33,6 +33,7 @@ class RolloutJob(msgspec.Struct, frozen=True, kw_only=True):
     disturbance: what goes wrong on the way. execution: how looks become motion; blocking plays
     `execute_steps` actions of a chunk, all where None. checkpoint: a stage-3 run, in place of
     the bundle, for a worker that knows torch. split: "seen" or "unseen" in training, or "".
+    backend, device, graph: what runs the bundle's policy, see `Session`.
     simulator: checkout of the environment's simulator; empty where it needs none.
     """
 
@@ -42,6 +43,9 @@ class RolloutJob(msgspec.Struct, frozen=True, kw_only=True):
     seeds: tuple[int, ...]
     latency_s: float
     head: HeadBackend = "native"
+    backend: Backend = "onnx"
+    device: Device | None = None
+    graph: str = "policy"
     video: str = ""
     disturbance: Disturbance = Disturbance()
     execution: ExecutionMode = "two-rate"
@@ -66,7 +70,14 @@ Worker = Callable[[RolloutJob], JobAnswer]
 
 def open_bundle(job: RolloutJob, instruction: str) -> Session:
     """The session of a job's bundle."""
-    return Session(load_bundle(Path(job.bundle)), instruction, job.head)
+    return Session(
+        load_bundle(Path(job.bundle)),
+        instruction,
+        job.head,
+        backend=job.backend,
+        device=job.device,
+        graph=job.graph,
+    )
 
 
 def run_job(job: RolloutJob, open_session: OpenSession = open_bundle) -> JobAnswer:

@@ -79,7 +79,7 @@ def ask_bundle(
         BundleError: what the policy says is of another shape than the spec's, or not finite.
     """
     spec = bundle.spec
-    policy = Policy(bundle, observations.instructions[0], graph=policy_graph)
+    policy = Policy(bundle, observations.instructions[0], graph=policy_graph or "policy")
     heads = {name: _decoded(network, bundle) for name, network in networks.items()}
     head_inputs = HeadInput(spec)
     images, latents = [], list[Latent]()

@@ -8,7 +8,6 @@ the files it ran, so that a stopped comparison goes on and a changed file is dri
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +20,7 @@ from lapa_edge.evaluate.evaluation import JobAnswer, RolloutJob, Worker, run_job
 from lapa_edge.evaluate.registry import check_environment, find_entry
 from lapa_edge.evaluate.rollout import check_fits
 from lapa_edge.evaluate.statistics import difference_interval, wilson_interval
+from lapa_edge.export.drive_config import DriveConfig
 from lapa_edge.export.parity import ClosedLoop, Drive, ParityReport
 from lapa_edge.runtime.backends.onnx_graph import OnnxGraph
 from lapa_edge.runtime.head import build_head
@@ -31,26 +31,6 @@ from lapa_edge.train.run_directory import RunDirectory
 
 EPISODES_PER_JOB = 5
 PYTORCH, DEFAULT_GRAPH = "PyTorch", "policy.onnx"
-
-
-@dataclass(frozen=True)
-class DriveConfig:
-    """What is driven; cheap unless more is asked for."""
-
-    environment: str = "metaworld"
-    """Which simulator."""
-    tasks: tuple[str, ...] = ()
-    """Which of its tasks; its first, unless given."""
-    episodes: int = 5
-    """Rollouts per task and side."""
-    seed: int = 1_000_000
-    """Seed of each task's first rollout; the same for every side."""
-    latency_s: float = 0.05
-    """Time from a frame to its latent, seconds."""
-    simulator: Path | None = None
-    """Its checkout, where it is no installed package."""
-    processes: int = 2
-    """Rollouts at a time."""
 
 
 def check_drive(config: DriveConfig, bundle: Bundle) -> tuple[str, ...]:
@@ -145,6 +125,12 @@ def with_closed_loop(report: ParityReport, driven: ClosedLoop) -> ParityReport:
     """The report with what was driven; its failures forbid the bundle as any other."""
     failures = report.failures + driven.failures
     return msgspec.structs.replace(report, closed_loop=driven, failures=failures)
+
+
+def policy_graphs(report: ParityReport) -> list[str]:
+    """The policy graphs that ONNX Runtime ran here: what there is to drive."""
+    others = (name for name in report.graphs if name.startswith("policy."))
+    return [DEFAULT_GRAPH, *(name for name in others if name.endswith(".onnx"))]
 
 
 def episodes_to_drive(config: DriveConfig, bundle: Bundle, graphs: Sequence[str]) -> int:

@@ -33,6 +33,7 @@ from lapa_edge.export.steps import Files, Staging, Step
 from lapa_edge.export.tensorrt_api import Builder
 
 if TYPE_CHECKING:
+    from lapa_edge.export.parity import ParityReport
     from lapa_edge.model.agent import Agent
     from lapa_edge.train.actions import ActionsConfig
 
@@ -67,6 +68,14 @@ class Wish:
                 check_precision(recipe, precision)
 
 
+@dataclass(frozen=True)
+class Drive:
+    """The closed loop, where it is asked for: what drives, and in words what is driven."""
+
+    run: Callable[[Bundle, ParityReport], ParityReport]
+    words: str
+
+
 class Source:
     """Where the float32 graphs come from, and PyTorch's answers to hold the others against."""
 
@@ -85,12 +94,20 @@ class Source:
 
     def verified(self, candidate: Bundle) -> Bundle:
         """The candidate with its marks, by the answers that are recorded in it."""
-        from lapa_edge.export.verification import record_verification, verify
+        from lapa_edge.export.verification import record_verification, same_work, verify
 
-        return record_verification(candidate, verify(candidate))
+        report = verify(candidate)
+        if not report.passed and same_work(candidate, self._bundle):
+            # Nothing is new: it is the published bundle that failed, and must not stay marked good.
+            record_verification(self._bundle, report)
+        return record_verification(candidate, report)
 
     def hashes(self) -> dict[str, str]:
         """What verifying depends on, besides the files."""
+        return {}
+
+    def drive_hashes(self) -> dict[str, str]:
+        """What driving depends on, besides."""
         return {}
 
 
@@ -104,11 +121,12 @@ class Run(Source):
         agent: Agent,
         observations: Observations,
         provenance: Mapping[str, str],
+        drive: Drive | None = None,
     ) -> None:
         self.spec, self.provenance = config.spec, dict(provenance)
         self.given: dict[str, str] = {}  # nothing of it was published before
         self._fingerprint, self._config = fingerprint, config
-        self._agent, self._observations = agent, observations
+        self._agent, self._observations, self._drive = agent, observations, drive
 
     def step(self) -> Step:
         """The first step: graphs and weights of the agent."""
@@ -127,15 +145,23 @@ class Run(Source):
     def verified(self, candidate: Bundle) -> Bundle:
         """The candidate with its marks, by the agent's own answers."""
         from lapa_edge.export.reference import build_reference
-        from lapa_edge.export.verification import record_verification, verify
+        from lapa_edge.export.verification import check_verified, record_verification, verify
 
         reference = build_reference(self._config, self._agent, self._observations)
-        return record_verification(candidate, verify(candidate, reference), reference)
+        report = verify(candidate, reference)
+        if self._drive is not None:
+            check_verified(candidate, report)
+            report = self._drive.run(candidate, report)
+        return record_verification(candidate, report, reference)
 
     def hashes(self) -> dict[str, str]:
         """The observations, and the versions of what answers them."""
         versions = {name: version(name) for name in ("torch", "onnxruntime")}
         return {"observations": self._observations.sha256(), **versions}
+
+    def drive_hashes(self) -> dict[str, str]:
+        """What is driven, where anything is."""
+        return {} if self._drive is None else {"closed loop": self._drive.words}
 
 
 class Pipeline:
@@ -183,13 +209,23 @@ class Pipeline:
                 "builder": f"{builder.name} {builder.version}",
             }
             steps.append(Step("build", inputs, self._build))
-        steps.append(Step("verify", self._source.hashes(), self._verify))
+        verifying = {**self._source.hashes(), **self._source.drive_hashes()}
+        steps.append(Step("verify", verifying, self._verify))
         steps.append(Step("benchmark", {"machine": platform.node()}, self._benchmark))
         return steps
 
     @cached_property
+    def _to_make(self) -> tuple[Precision, ...]:
+        """Precisions whose graphs are not there: a robot has a bundle's, and no data to redo them.
+
+        With data at hand they are asked for anew.
+        """
+        given = self._source.given if self._read is None else ()
+        return tuple(p for p in self._wish.precisions if f"policy.{p}.onnx" not in given)
+
+    @cached_property
     def _calibration_set(self) -> Observations | None:
-        if not set(self._wish.precisions) & set(QUANTIZED):
+        if not set(self._to_make) & set(QUANTIZED):
             return None
         if self._read is None:
             raise ConfigError(
@@ -202,7 +238,7 @@ class Pipeline:
     def _quantize_inputs(self) -> dict[str, str]:
         wish, seen = self._wish, self._calibration_set
         return {
-            "precisions": ",".join(wish.precisions),
+            "precisions": ",".join(self._to_make),
             "calibration": seen.sha256() if seen else "",
             "least": str(wish.calibration),
             "camera": str(wish.camera_size),
@@ -215,7 +251,7 @@ class Pipeline:
             wish = self._wish
             calibration = calibrate_policy(bundle, seen, wish.calibration, wish.camera_size)
         made = Files()
-        for precision in self._wish.precisions:
+        for precision in self._to_make:
             made |= make_graphs(bundle, precision, calibration)
         return made
 
@@ -239,7 +275,7 @@ class Pipeline:
 
     def _benchmark(self, files: Files) -> Files:
         from lapa_edge.runtime.profile import describe_machine, measure_latency
-        from lapa_edge.runtime.profile.pipeline import Choice
+        from lapa_edge.runtime.profiling_plan import Choice
 
         bundle = self._candidate(files)
         latency, not_run = {}, {}

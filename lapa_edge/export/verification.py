@@ -36,14 +36,12 @@ from lapa_edge.export.parity import (
 )
 from lapa_edge.export.recorded import RECORDED, Reference, encode_reference, read_reference
 from lapa_edge.export.verification_page import render
-from lapa_edge.runtime.backends.cuda_driver import CudaDriver
 from lapa_edge.runtime.backends.graph import Graph
 from lapa_edge.runtime.backends.onnx_graph import OnnxGraph
-from lapa_edge.runtime.backends.sidecar import check_engine
-from lapa_edge.runtime.backends.tensorrt_graph import TensorrtGraph
-from lapa_edge.runtime.backends.tensorrt_library import find_tensorrt
+from lapa_edge.runtime.backends.opening import open_engine
 
 PAGE = "VERIFICATION.md"
+ON_THE_ROBOT = "where it runs, lapa-export BUNDLE --steps verify compares it"
 
 logger = logging.getLogger(__name__)
 
@@ -86,8 +84,9 @@ def verify(
                 continue
         except LapaError as reason:
             # ONNX Runtime has no FP8 or BF16 kernels on many CPUs, and most machines have no GPU.
-            not_run[name] = str(reason)
-            logger.warning("%s is not compared: %s", name, reason)
+            # Its remedy is left out: it names this bundle's place while it is put together.
+            not_run[name] = str(reason.args[1])
+            logger.warning("%s is not compared here: %s; %s", name, not_run[name], ON_THE_ROBOT)
             continue
         graphs[name] = _MEASURES[role](bundle, reference, graph, precision, f"{name}, {runs_on}")
     failures = [f"{name}: {text}" for name, each in graphs.items() for text in each.failures]
@@ -128,6 +127,11 @@ def record_verification(
     return bundle
 
 
+def same_work(one: Bundle, other: Bundle) -> bool:
+    """Whether two bundles hold the same files but for the marks of their verification."""
+    return unmarked(one).manifest.files == unmarked(other).manifest.files
+
+
 _MEASURES = {"policy": measure_policy, "action_head": measure_head}
 
 
@@ -165,7 +169,5 @@ def _engine_precision(bundle: Bundle, name: str) -> Precision:
 
 
 def _open_engine(bundle: Bundle, name: str) -> Graph:
-    """On this machine's GPU, once the sidecar fits it."""
     path = PurePosixPath(name)
-    engine = check_engine(bundle, path.parent.name, path.stem)
-    return TensorrtGraph(engine, find_tensorrt(), CudaDriver())
+    return open_engine(bundle, path.parent.name, path.stem)

@@ -53,6 +53,7 @@ def render(report: ParityReport, name: str) -> str:
     if report.not_run:
         parts.append("## Not compared, and not marked good\n")
         parts.append(_bullets(f"`{file}`: {why}" for file, why in report.not_run.items()))
+        parts.append("On the machine that runs them, `lapa-export BUNDLE --steps verify` does.\n")
     parts.append("## Closed loop\n")
     parts.append(_closed_loop(report.closed_loop))
     parts.append("## Files and versions\n")

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
 from lapa_edge import _native
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import BundleError, ConfigError
+from lapa_edge.runtime.backends.names import HeadBackend, HeadPrecision
 from lapa_edge.runtime.backends.onnx_graph import OnnxGraph
 from lapa_edge.runtime.decoding import BinTable, Head, decode_head
 from lapa_edge.runtime.mark import check_mark, check_precision
 from lapa_edge.runtime.policy import Latent, read_weights
 from lapa_edge.spec import PolicySpec
-
-HeadBackend = Literal["native", "onnx"]
-HeadPrecision = Literal["f32", "bf16", "int8"]
 
 
 class NativeHead:

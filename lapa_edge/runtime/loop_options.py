@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import NoReturn, get_args
 
 from lapa_edge.errors import ConfigError
-from lapa_edge.runtime.head import HeadPrecision
+from lapa_edge.runtime.backends.names import HeadPrecision
 
 _MIN_RATE_HZ, _MAX_RATE_HZ = 50, 1000
 _MAX_CPU = 1023  # the last one that Linux's sets of cores hold

@@ -17,8 +17,9 @@ from safetensors.numpy import load_file
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import BundleError
 from lapa_edge.runtime.backends.graph import Arrays, Graph
+from lapa_edge.runtime.backends.names import Backend, Device
 from lapa_edge.runtime.backends.onnx_graph import OnnxGraph
-from lapa_edge.runtime.backends.opening import Backend, Device, open_graph
+from lapa_edge.runtime.backends.opening import open_graph
 from lapa_edge.runtime.mark import check_mark
 from lapa_edge.runtime.senses import Senses, Views
 from lapa_edge.tokenizer import Tokenizer
@@ -47,8 +48,8 @@ class Policy:
         bundle: verified.
         instruction: what to do, in words.
         threads: of ONNX Runtime on the CPU; 0 chooses by the machine.
-        backend, device, graph: what runs which graph where, see `open_graph`; a graph that is open
-            already looks in place of ``policy.onnx``.
+        backend, device: what runs the graph where, see `open_graph`.
+        graph: which of the bundle's graphs, a file's name without its end; or one that is open.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Policy:
         self.spec = bundle.spec
         if isinstance(graph, str):
             graph = open_graph(bundle, graph, backend, device, threads)
-        self.graph: Graph = graph
+        self._graph = graph
         self._text_graph = OnnxGraph(bundle.path("text_encoder.onnx"))
         self._tokenizer = _read_tokenizer(bundle)
         self._codebook = _read_codebook(bundle)
@@ -102,7 +103,7 @@ class Policy:
             RuntimeInputError: a frame of another dtype or shape, more or fewer cameras, a state
                 of another length or one that is not finite.
         """
-        return self.read(self.graph.run(**self.inputs(frame, state)), seen_at_s)
+        return self.read(self._graph.run(**self.inputs(frame, state)), seen_at_s)
 
     def read(self, answer: Arrays, seen_at_s: float) -> Latent:
         """The latent action in the graph's answer to `inputs`."""

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import RuntimeInputError
-from lapa_edge.runtime.backends.opening import Backend, Device
+from lapa_edge.runtime.backends.names import Backend, Device, HeadBackend, HeadPrecision
 from lapa_edge.runtime.decoding import Head
-from lapa_edge.runtime.head import HeadBackend, HeadInput, HeadPrecision, build_head
+from lapa_edge.runtime.head import HeadInput, build_head
 from lapa_edge.runtime.policy import Latent, Policy
 from lapa_edge.runtime.safety import Command, SafetyGate
 from lapa_edge.spec import PolicySpec

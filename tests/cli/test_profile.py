@@ -1,4 +1,4 @@
-"""``lapa-profile`` from its flags to its table and file."""
+"""``lapa-profile`` from its flags to its tables and files."""
 
 import json
 
@@ -6,41 +6,60 @@ import pytest
 from bundles import write_tiny_bundle
 
 from lapa_edge.cli.command import run_command
-from lapa_edge.cli.profile import ProfileFlags, profile
+from lapa_edge.cli.profile import ProfileFlags, profile_bundle
+
+BRIEF = ("--repeats", 3, "--warm-up", 1, "--noise-repeats", 2, "--layer-runs", 1, "--paced-s", 0.02)
 
 
 def run(*arguments):
-    return run_command(profile, ProfileFlags, "lapa-profile", "", [str(x) for x in arguments])
+    return run_command(
+        profile_bundle, ProfileFlags, "lapa-profile", "", [str(x) for x in arguments]
+    )
 
 
-def test_the_table_and_the_file_hold_every_part_and_the_machine(tmp_path, capsys):
+def test_the_console_and_the_files_hold_every_part_and_the_machine(tmp_path, capsys):
     bundle = write_tiny_bundle(tmp_path / "bundle")
-    file = tmp_path / "latency.json"
-    assert run(bundle.root, "--repeats", 5, "--warm-up", 1, "--json", file) == 0
+    file, page = tmp_path / "latency.json", tmp_path / "latency.html"
+    flags = ("--board", "orin-nano", "--rates-hz", 100, 200, "--json", file, "--html", page)
+    assert run(bundle.root, *BRIEF, *flags) == 0
     out = capsys.readouterr().out
     for words in (
-        "policy graph",
-        "action head, native",
-        "p99",
+        "policy on the CPU",
+        "head, native f32",
+        "p99.9",
+        "the policy runs on the CPU",
+        "control tick",
+        "200 Hz",
+        "cold start",
+        "noise floor",
+        "roofline of Jetson Orin Nano",
+        "governor",
         "cores",
         "onnxruntime",
-        "of its period",
     ):
-        assert words in out
+        assert words in out, words
     record = json.loads(file.read_text())
-    assert record["latency"]["act"].keys() == {"p50_ms", "p95_ms", "p99_ms", "max_ms", "repeats"}
-    assert record["machine"]["cores"] >= 1
-    assert record["camera"] == [480, 640]
-
-
-@pytest.mark.parametrize("pace", [(), ("--paced",)])
-def test_the_title_says_how_the_rounds_were_spaced(tmp_path, capsys, pace):
-    bundle = write_tiny_bundle(tmp_path / "bundle", control_hz=500.0)
-    assert run(bundle.root, "--repeats", 2, "--warm-up", 0, *pace) == 0
-    assert ("at 500 Hz" if pace else "back to back") in capsys.readouterr().out
+    assert record["latency"]["total"]["repeats"] == 3
+    assert record["choice"]["camera"] == [480, 640]
+    assert page.read_text().startswith("<!doctype html>")
 
 
 def test_something_that_is_no_bundle_exits_1_in_one_line(tmp_path, capsys):
     assert run(tmp_path) == 1
     err = capsys.readouterr().err
-    assert err.startswith("lapa-profile: error: bundle ") and err.count("\n") == 1
+    assert err.splitlines()[-1].startswith("lapa-profile: error: bundle ")
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--board", "orin"), "one of: agx-orin"),
+        (("--graph", "policy.int8"), "has no file 'policy.int8.onnx'"),
+        (("--backend", "tensorrt"), "has no engine of policy.onnx"),
+        (("--threads", -1), "threads: expected 0 or more, got -1"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_measuring(tmp_path, capsys, flags, words):
+    bundle = write_tiny_bundle(tmp_path / "bundle")
+    assert run(bundle.root, *BRIEF, *flags) == 1
+    assert words in capsys.readouterr().err

@@ -36,7 +36,9 @@ def report(lapa: int, scratch: int) -> Report:
         difference=difference,
         difference_interval_95=interval,
         stages={"record": 1.0},
-        latency_ms={"policy": Latency(p50_ms=1, p95_ms=2, p99_ms=3, max_ms=4, repeats=5)},
+        latency_ms={
+            "policy": Latency(p50_ms=1, p95_ms=2, p99_ms=3, p99_9_ms=4, max_ms=4, repeats=5)
+        },
         codes=CodeUsage(frames=9, k=2, active=2, perplexity=1.9, sequences=3, share=(0.4, 0.6)),
         parity={"context_max_abs": 1e-6},
         engines="none",

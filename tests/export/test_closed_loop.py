@@ -17,12 +17,12 @@ from lapa_edge.export.bundle import export_checked_bundle
 from lapa_edge.export.closed_loop import (
     DEFAULT_GRAPH,
     PYTORCH,
-    DriveConfig,
     drive,
     episodes_to_drive,
     judge,
     with_closed_loop,
 )
+from lapa_edge.export.drive_config import DriveConfig
 from lapa_edge.export.observations import random_observations
 from lapa_edge.export.verification import verify
 from lapa_edge.export.verification_page import render

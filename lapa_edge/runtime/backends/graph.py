@@ -42,6 +42,17 @@ class LayerTime:
 class Graph(Protocol):
     """One graph of static shapes, loaded where it runs; one thread at a time."""
 
+    def run(self, **arrays: NDArray[np.generic]) -> Arrays:
+        """Run the graph once; shapes and dtypes are those it was exported with.
+
+        Raises:
+            RuntimeInputError: an input is missing, extra, or of another shape or dtype.
+        """
+
+
+class StagedGraph(Graph, Protocol):
+    """A graph that tells where its time went."""
+
     name: str
     """What runs it, in words."""
     inputs: Shapes
@@ -49,15 +60,8 @@ class Graph(Protocol):
     stages: tuple[Stage, ...]
     """The parts that `run_staged` tells apart, in order."""
 
-    def run(self, **arrays: NDArray[np.generic]) -> Arrays:
-        """Run the graph once; shapes and dtypes are those of `inputs`.
-
-        Raises:
-            RuntimeInputError: an input is missing, extra, or of another shape or dtype.
-        """
-
     def run_staged(self, **arrays: NDArray[np.generic]) -> tuple[Arrays, dict[Stage, int]]:
-        """The same, and the nanoseconds of each stage."""
+        """The same as `run`, and the nanoseconds of each stage."""
 
     def time_layers(self, runs: int, **arrays: NDArray[np.generic]) -> Sequence[LayerTime]:
         """Each layer's time over `runs`, the slowest first; measuring it slows the run down."""

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import BundleError, ConfigError
 from lapa_edge.runtime.backends.cuda_driver import CudaDriver
-from lapa_edge.runtime.backends.graph import Graph
+from lapa_edge.runtime.backends.graph import StagedGraph
+from lapa_edge.runtime.backends.names import Backend, Device
 from lapa_edge.runtime.backends.onnx_graph import OnnxGraph
 from lapa_edge.runtime.backends.sidecar import Host, check_engine, this_host
 from lapa_edge.runtime.backends.tensorrt_graph import TensorrtGraph
 from lapa_edge.runtime.backends.tensorrt_library import find_tensorrt
 from lapa_edge.runtime.mark import COMPARED, check_graph_mark
-
-Backend = Literal["onnx", "tensorrt"]
-Device = Literal["cpu", "cuda"]
 
 
 def open_graph(
@@ -25,7 +22,7 @@ def open_graph(
     backend: Backend = "onnx",
     device: Device | None = None,
     threads: int = 1,
-) -> Graph:
+) -> StagedGraph:
     """A graph of the bundle, ready to run.
 
     Args:
@@ -51,9 +48,23 @@ def open_graph(
         raise ConfigError("device", "TensorRT has no CPU", 'choose "cuda", or the backend "onnx"')
     targets = engine_targets(bundle, graph)
     library, driver = find_tensorrt(), CudaDriver()
-    engine = find_engine(bundle, targets, graph, this_host())
-    check_graph_mark(bundle, engine.relative_to(bundle.root).as_posix())
-    return TensorrtGraph(engine, library, driver)
+    path = find_engine(bundle, targets, graph, this_host())
+    check_graph_mark(bundle, path.relative_to(bundle.root).as_posix())
+    return TensorrtGraph(path, library, driver)
+
+
+def open_engine(bundle: Bundle, target: str, graph: str, cuda_graph: bool = True) -> TensorrtGraph:
+    """One engine, whether it was compared with the trained agent or not: to compare or time it.
+
+    Args:
+        bundle, target, graph: as `check_engine` takes them.
+        cuda_graph: see `TensorrtGraph`.
+
+    Raises:
+        BundleError, MissingDependencyError: as `open_graph`.
+    """
+    library, driver = find_tensorrt(), CudaDriver()
+    return TensorrtGraph(check_engine(bundle, target, graph), library, driver, cuda_graph)
 
 
 def engine_targets(bundle: Bundle, graph: str) -> list[str]:

@@ -14,9 +14,9 @@ plots.py, page.py  the record as a page
 
 from lapa_edge.runtime.profile.latency import Latency, measure_parts, summarise
 from lapa_edge.runtime.profile.machine import Machine, describe_machine
-from lapa_edge.runtime.profile.profiling import Profile, ProfilePlan, measure_latency, profile
+from lapa_edge.runtime.profile.profiling import Profile, measure_latency, profile
 
 __all__ = [
-    "Latency", "Machine", "Profile", "ProfilePlan", "describe_machine", "measure_latency",
+    "Latency", "Machine", "Profile", "describe_machine", "measure_latency",
     "measure_parts", "profile", "summarise",
 ]  # fmt: skip

@@ -8,8 +8,9 @@ import numpy as np
 
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import BundleError
+from lapa_edge.runtime.backends.names import HeadPrecision
 from lapa_edge.runtime.backends.onnx_graph import OnnxGraph
-from lapa_edge.runtime.head import HeadPrecision, build_head
+from lapa_edge.runtime.head import build_head, has_calibration
 from lapa_edge.runtime.profile.latency import Part
 
 NATIVE: dict[str, HeadPrecision] = {
@@ -27,6 +28,9 @@ def build_heads(bundle: Bundle, seed: int = 0) -> tuple[dict[str, Part], dict[st
     parts: dict[str, Part] = {}
     absent: dict[str, str] = {}
     for name, precision in NATIVE.items():
+        if precision == "int8" and not has_calibration(bundle):
+            absent[name] = "this bundle carries no calibration"
+            continue
         try:
             parts[name] = partial(build_head(bundle, "native", precision).forward, x)
         except BundleError as error:

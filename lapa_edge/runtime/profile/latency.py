@@ -1,7 +1,7 @@
 """Times of calls, and what is said of them.
 
 Warm-up first, then rounds in which everything runs once: parts measured one after another in
-blocks would each meet another temperature, clock rate and neighbour. Times are the monotonic clock's.
+blocks would each meet another temperature, clock rate and neighbour. Times are monotonic.
 """
 
 from __future__ import annotations

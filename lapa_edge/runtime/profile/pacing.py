@@ -1,7 +1,7 @@
 """Does it keep up? One job per period, as a camera or a controller would release it.
 
 Back to back, a processor is warm and its clock is high; between two jobs of a robot it cools,
-lowers its clock and gives its caches away. So a deadline is judged only from a run at the rate itself.
+lowers its clock and gives its caches away. So a deadline is judged at the rate itself.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ import numpy as np
 
 from lapa_edge.errors import ConfigError
 from lapa_edge.runtime.profile.latency import Latency, Part, summarise
-
-RATES_HZ = (10.0, 30.0, 100.0, 200.0)
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,8 +19,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +26,11 @@ from numpy.typing import NDArray
 from lapa_edge import _native
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import ConfigError
-from lapa_edge.runtime.backends.opening import Backend, Device
+from lapa_edge.runtime.backends.opening import open_graph
 from lapa_edge.runtime.decoding import Head
-from lapa_edge.runtime.head import HeadBackend, HeadInput, HeadPrecision, build_head
+from lapa_edge.runtime.head import HeadInput, build_head
 from lapa_edge.runtime.policy import Latent, Policy
+from lapa_edge.runtime.profiling_plan import Choice
 from lapa_edge.runtime.safety import Command, SafetyGate
 
 INSTRUCTION = "go"  # how long the policy takes does not depend on the words
@@ -39,32 +38,6 @@ PARTS = (
     "decode", "preprocess", "host_to_device", "enqueue", "gpu", "device_to_host", "cpu", "codes",
     "head", "safety", "total",
 )  # fmt: skip
-
-CameraFormat = Literal["rgb", "nv12"]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What is measured of a bundle."""
-
-    backend: Backend = "onnx"
-    """What runs the policy."""
-    device: Device | None = None
-    """Where; unless given the CPU for onnx, the GPU for tensorrt."""
-    graph: str = "policy"
-    """Which of the bundle's graphs: a file's name without its end."""
-    threads: int = 1
-    """ONNX Runtime threads for the policy on the CPU; 0 chooses by the machine."""
-    head: HeadBackend = "native"
-    """What runs the action head."""
-    head_precision: HeadPrecision = "f32"
-    """Of the native head's weights."""
-    camera: tuple[int, int] = (480, 640)
-    """Rows and columns of the camera frame, pixels."""
-    camera_format: CameraFormat = "rgb"
-    """What the camera gives."""
-    seed: int = 0
-    """Of the random frame."""
 
 
 class Pipeline:
@@ -81,9 +54,8 @@ class Pipeline:
         if min(height, width) < 1 or odd:
             rule = "even, at least 2" if choice.camera_format == "nv12" else "at least 1"
             raise ConfigError("camera", f"expected rows and columns {rule}, got {height} {width}")
-        self.policy = Policy(
-            bundle, INSTRUCTION, choice.threads, choice.backend, choice.device, choice.graph
-        )
+        self.graph = open_graph(bundle, choice.graph, choice.backend, choice.device, choice.threads)
+        self.policy = Policy(bundle, INSTRUCTION, graph=self.graph)
         self.head: Head = build_head(bundle, choice.head, choice.head_precision)
         self._input = HeadInput(spec)
         self._gate = SafetyGate(spec.action, spec.timing.max_latent_age_s)
@@ -98,7 +70,7 @@ class Pipeline:
         """Those of `PARTS` that this pipeline has."""
         absent = {"decode"} if not self._decodes else set()
         others = {"host_to_device", "enqueue", "gpu", "device_to_host", "cpu"}
-        absent |= others - set(self.policy.graph.stages)
+        absent |= others - set(self.graph.stages)
         return tuple(name for name in PARTS if name not in absent)
 
     def run(self) -> Command:
@@ -122,7 +94,7 @@ class Pipeline:
             took["decode"] = (mark := clock()) - began
         inputs = self.policy.inputs(frames, self.told)
         took["preprocess"] = clock() - mark
-        answer, stages = self.policy.graph.run_staged(**inputs)
+        answer, stages = self.graph.run_staged(**inputs)
         took.update((str(stage), spent) for stage, spent in stages.items())
         mark = clock()
         latent = self.policy.read(answer, 0.0)

@@ -1,4 +1,4 @@
-"""Two plots as SVG text: small enough to draw by hand, so that a robot needs no plotting library."""
+"""Two plots as SVG text, drawn by hand so that a robot needs no plotting library."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
@@ -20,10 +20,11 @@ from lapa_edge.runtime.profile.machine import (
     read_clocks,
 )
 from lapa_edge.runtime.profile.noise import NoiseFloor, measure_noise
-from lapa_edge.runtime.profile.pacing import RATES_HZ, Pace, measure_pace
-from lapa_edge.runtime.profile.pipeline import PARTS, Choice, Pipeline
+from lapa_edge.runtime.profile.pacing import Pace, measure_pace
+from lapa_edge.runtime.profile.pipeline import PARTS, Pipeline
 from lapa_edge.runtime.profile.roofline import Ceiling, Roofline, measure_ceiling, place_under
 from lapa_edge.runtime.profile.starting import Memory, Start, peak_mib, resident_mib, start_up
+from lapa_edge.runtime.profiling_plan import Choice, ProfilePlan
 
 NOT_HERE = {
     "decode": "the camera gives RGB",
@@ -33,26 +34,6 @@ NOT_HERE = {
     "device_to_host": "the policy runs on the CPU",
     "cpu": "the policy runs on the GPU",
 }
-
-
-@dataclass(frozen=True)
-class ProfilePlan:
-    """How long each kind of measuring goes on."""
-
-    repeats: int = 1000
-    """Measured rounds, back to back; every part runs once in each."""
-    warm_up: int = 50
-    """Rounds before them that are not counted."""
-    noise_repeats: int = 200
-    """Rounds of the policy against itself; 0 leaves the noise floor out."""
-    paced_s: float = 5.0
-    """Seconds at each rate, for the whole way and for the control tick; 0 leaves deadlines out."""
-    rates_hz: tuple[float, ...] = RATES_HZ
-    """Rates of the paced runs."""
-    layer_runs: int = 20
-    """Runs under the backend's own profiler; 0 leaves layers and roofline out."""
-    top_layers: int = 10
-    """Layers that are kept."""
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +92,7 @@ def profile(
     before_mib = resident_mib()
     bundle, pipeline, start = start_up(root, choice)
     opened_mib = resident_mib()
-    graph = pipeline.policy.graph
+    graph = pipeline.graph
     latency, absent = _measure_latency(bundle, pipeline, plan)
     inputs = pipeline.policy.inputs(pipeline.seen_rgb(), pipeline.told)
     noise = None

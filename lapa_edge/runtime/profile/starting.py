@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 
 from lapa_edge.artifact import Bundle, load_bundle
-from lapa_edge.runtime.profile.pipeline import Choice, Pipeline
+from lapa_edge.runtime.profile.pipeline import Pipeline
+from lapa_edge.runtime.profiling_plan import Choice
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):

@@ -111,7 +111,7 @@ def _pace(pace: Pace) -> tuple[str, ...]:
 
 
 def _layers(profile: Profile) -> Rows:
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (layer.name, layer.kind, f"{layer.p50_ms:.4f}", f"{layer.gflop:.4f}" if layer.gflop else "")
         for layer in profile.layers
     ]
@@ -121,7 +121,9 @@ def _layers(profile: Profile) -> Rows:
 
 def _clocks(profile: Profile) -> Rows:
     before, after = msgspec.to_builtins(profile.before), msgspec.to_builtins(profile.after)
-    rows = [(name, _told(before[name]), _told(after[name])) for name in before]
+    rows: list[tuple[str, ...]] = [
+        (name, _told(before[name]), _told(after[name])) for name in before
+    ]
     return Rows("clocks and power", ("", "before", "after"), rows)
 
 

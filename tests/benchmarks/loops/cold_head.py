@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from lapa_edge import _native
 from lapa_edge.artifact import Bundle
+from lapa_edge.runtime.backends.names import HeadPrecision
 from lapa_edge.runtime.control_loop import build_native_loop
-from lapa_edge.runtime.head import HeadPrecision, read_head
+from lapa_edge.runtime.head import read_head
 from lapa_edge.runtime.loop_options import LoopOptions
 from loops.robot import FOREVER_S, draw_latent, draw_state
 
