@@ -89,9 +89,12 @@ def read_evaluated(
         ConfigError: what runs a bundle's networks, and not a run's.
     """
     from lapa_edge.artifact import MANIFEST, load_bundle
+    from lapa_edge.runtime.backends.opening import engine_targets
 
     if not (path / "config.json").is_file() or (path / MANIFEST).is_file():
         bundle = load_bundle(path)
+        # Missed now rather than in every worker.
+        _ = bundle.path(f"{graph}.onnx") if backend == "onnx" else engine_targets(bundle, graph)
         fingerprint = sha256((bundle.root / MANIFEST).read_bytes()).hexdigest()
         return Evaluated(path, False, bundle.spec, fingerprint)
     if head != "native":

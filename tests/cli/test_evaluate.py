@@ -39,6 +39,8 @@ def test_list_names_environments_and_how_to_install_them(
         (["--latents", "x"], "--latents: is for the video, and there is no --out"),
         (["--simulator", "x"], "simulator x: metaworld is an installed package"),
         (["--tasks", "reach"], "environment metaworld: state: the bundle expects"),
+        (["--graph", "policy.int8"], "has no file 'policy.int8.onnx'"),
+        (["--backend", "tensorrt"], "has no engine of policy.onnx; build one on this machine"),
         (["--tasks", "reach", "--unseen", "door-close"], "--unseen: door-close is not evaluated"),
     ],
 )
@@ -79,3 +81,12 @@ def test_offline_evaluation_reports_and_warns_of_unknown_words(
     assert {p.name for p in out.iterdir()} >= {"offline.json", "offline.md", "horizon.png"}
     assert lapa_eval(*flags, "--every", "2") == 1
     assert "holds an evaluation with every 1, expected 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags", [["--backend", "tensorrt"], ["--graph", "policy.int8"]])
+def test_a_run_has_torchs_policy_and_no_other(
+    flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    assert lapa_eval(str(tmp_path), *flags) == 1
+    assert "is a run, whose policy is torch's; leave them out" in capsys.readouterr().err
