@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -63,7 +63,7 @@ class ExportFlags:
     verify: Literal["parity", "closed-loop"] = "parity"
     """parity: the same observations, the same answers. closed-loop: as well, success in a
     simulator over the same seeds, the bundle's against PyTorch's; of a run only."""
-    drive: DriveConfig = DriveConfig()
+    drive: DriveConfig = field(default_factory=DriveConfig)
     """closed-loop: what is driven. A stopped one goes on from RUN/closed-loop."""
 
 

@@ -38,18 +38,25 @@ LINE = Entry(
 CONFIG = DriveConfig(environment="line", episodes=3, processes=1)
 
 
+@pytest.fixture(scope="module")
+def material(tmp_path_factory):
+    """A run and its bundle, not to be changed."""
+    folder = tmp_path_factory.mktemp("closed_loop")
+    run = write_tiny_run(folder / "run")
+    config, agent = read_agent(run)
+    observations = random_observations(config.spec, config.tokenizer, 4)
+    bundle, _ = export_checked_bundle(config, agent, folder / "bundle", {}, observations)
+    return run.root, bundle
+
+
 @pytest.fixture
-def exported(tmp_path, monkeypatch):
-    """A run and its bundle, with an environment for their robot; workers in this process."""
+def exported(material, monkeypatch):
+    """The two, with an environment for their robot; workers in this process."""
     monkeypatch.setitem(registry.ENVIRONMENTS, "line", LINE)
     monkeypatch.setattr(
         evaluation, "run_jobs", lambda jobs, processes, worker: (worker(job) for job in jobs)
     )
-    run = write_tiny_run(tmp_path / "run")
-    config, agent = read_agent(run)
-    observations = random_observations(config.spec, config.tokenizer, 4)
-    bundle, _ = export_checked_bundle(config, agent, tmp_path / "bundle", {}, observations)
-    return run.root, bundle
+    return material
 
 
 def answers(task, wins):

@@ -1,6 +1,7 @@
 """Engines and their sidecars. The builds are real where a TensorRT is installed."""
 
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import msgspec
 import onnx
@@ -270,3 +271,23 @@ def fp8_graph() -> bytes:
     model = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 19)])
     onnx.checker.check_model(model)
     return model.SerializeToString()
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_full_tensorrt_builds_with_the_machines_timing_cache_or_without_a_strangers(
+    monkeypatch, fits
+):
+    trt = MagicMock()
+    config = trt.Builder.return_value.create_builder_config.return_value
+    config.set_timing_cache.return_value = fits
+    config.create_timing_cache.side_effect = lambda data: MagicMock(serialize=lambda: data + b"+")
+    trt.Builder.return_value.build_serialized_network.return_value = b"engine"
+    trt.Builder.return_value.create_network.return_value.num_layers = 0
+    trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED = 1
+    monkeypatch.setattr(tensorrt_api, "gpu_capability", lambda: "8.7")
+    monkeypatch.setattr(tensorrt_api, "collecting_logger", lambda module: None)
+    full = Builder(trt, "tensorrt", "10.3.0", "12.6")
+    built = build_engine(full, b"graph", "policy.onnx", "8.7", ("fp32",), b"earlier")
+    assert built.timing_cache == (b"earlier+" if fits else b"+")
+    trt.Builder.return_value.create_network.assert_called_with(1 << 1)
+    config.set_flag.assert_not_called()

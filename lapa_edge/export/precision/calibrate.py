@@ -21,8 +21,8 @@ from lapa_edge.runtime.policy import Policy
 
 CALIBRATION = "calibration.json"
 POLICY = "policy.onnx"
-# Peers ask for about 500 frames. 64 of them left 99.8 % of a trained agent's codes as they were;
-# the others are for scenes that differ more than the demo's.
+# Peers ask for about 500 frames. 64 left 98.5 % of a trained agent's codes as they were; the
+# others are for scenes that differ more than the demo's.
 LEAST = 200
 Size = tuple[int, int]
 

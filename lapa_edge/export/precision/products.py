@@ -1,8 +1,7 @@
-"""Which matrix products are worth 8 bits, and the shape of graph in which they are fast.
+"""Which products and convolutions are worth 8 bits, and the shape of graph in which they are fast.
 
-Two rewrites that change no number but make every product one int8 kernel in ONNX Runtime, which
-fuses Q, DQ and MatMul only where one product alone reads the DQ, and not where its bias was drawn
-into it (Gemm keeps a float bias, and a Gemm with one stays in float32).
+Rewrites that change no number but make each of them one int8 kernel in ONNX Runtime, which fuses
+Q, DQ and MatMul only where one product alone reads the DQ, and none that has a bias in float32.
 """
 
 from __future__ import annotations
@@ -18,6 +17,8 @@ from lapa_edge.export.precision.known_graph import shapes
 # A product of fewer rows costs its weights' reading: instruction, context, and the last layers,
 # whose rounding no later layer would average out.
 LEAST_ROWS = 16
+# Cameras give 3 channels each, whose first convolution costs little and sees the finest detail.
+LEAST_CHANNELS = 16
 
 
 def find_products(model: ModelProto) -> list[NodeProto]:
@@ -32,6 +33,35 @@ def find_products(model: ModelProto) -> list[NodeProto]:
         and len(sizes[node.input[1]]) == 2
         and int(np.prod(sizes[node.input[0]][:-1])) >= LEAST_ROWS
     ]
+
+
+def find_convolutions(model: ModelProto) -> list[NodeProto]:
+    """Every Conv of constant weights but those that see raw pixels, in the graph's order."""
+    weights = {w.name: w.dims for w in model.graph.initializer if w.data_type == TensorProto.FLOAT}
+    return [
+        node
+        for node in model.graph.node
+        if node.op_type == "Conv"
+        and node.input[1] in weights
+        and weights[node.input[1]][1] >= LEAST_CHANNELS
+    ]
+
+
+def part_convolution_biases(model: ModelProto) -> None:
+    """The bias of every convolution to quantize becomes an Add after it."""
+    chosen = {node.output[0] for node in find_convolutions(model)}
+    weights = {w.name: w for w in model.graph.initializer}
+    nodes: list[NodeProto] = []
+    for node in model.graph.node:
+        nodes.append(node)
+        if not (chosen & set(node.output) and len(node.input) == 3):
+            continue
+        values = numpy_helper.to_array(weights[node.input.pop()])
+        output, node.output[0] = node.output[0], f"{node.output[0]}.product"
+        bias = numpy_helper.from_array(values.reshape(1, -1, 1, 1), f"{output}.bias")
+        model.graph.initializer.append(bias)
+        nodes.append(helper.make_node("Add", [node.output[0], bias.name], [output], name=bias.name))
+    _replace(model, nodes)
 
 
 def merge_siblings(model: ModelProto) -> None:

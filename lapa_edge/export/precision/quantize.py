@@ -1,9 +1,9 @@
-"""float32 graph to int8 or fp8: Q and DQ around the trunk's matrix products.
+"""float32 graph to int8 or fp8: Q and DQ around the trunk's products and the stem's convolutions.
 
-Symmetric, without zero points, as TensorRT wants it: activations per tensor by the ranges of
-`export.precision.ranges`, weights per output column. Weights are stored in 8 bits. The stem's
-convolutions (raw pixels, few of the operations), attention's own products and the last small
-layers stay in float32, and so do norms, biases and sums.
+Symmetric, all zero points 0, as TensorRT wants it: activations per tensor by the ranges of
+`export.precision.ranges`, weights per output. Weights are stored in 8 bits. The first convolution
+(raw pixels), attention's own products and the last small layers stay in float32, and so do norms,
+biases and sums. fp8 has no convolutions: TensorRT knows few of them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from lapa_edge.errors import BundleError
 from lapa_edge.export.precision.known_graph import read_graph, write_graph
-from lapa_edge.export.precision.products import find_products, keep_biases_apart, merge_siblings
+from lapa_edge.export.precision.products import (
+    find_convolutions,
+    find_products,
+    keep_biases_apart,
+    merge_siblings,
+    part_convolution_biases,
+)
 from lapa_edge.export.precision.ranges import Feeds, measure_ranges
 
 EightBits = Literal["int8", "fp8"]
@@ -26,14 +32,16 @@ _TYPES = {"int8": TensorProto.INT8, "fp8": TensorProto.FLOAT8E4M3FN}
 
 
 def find_ranges(data: bytes, name: str, feeds: Feeds) -> dict[str, float]:
-    """How far the input of every product to quantize reaches, by tensor.
+    """How far every tensor to quantize reaches, by its name.
 
     Raises:
         BundleError: no graph of ours, or one without a product to quantize.
         DataError: activations that are not finite, or always 0.
     """
     model = _prepared(data, name)
-    return measure_ranges(model, (node.input[0] for node in find_products(model)), feeds)
+    products, convolutions = find_products(model), find_convolutions(model)
+    tensors = [node.input[0] for node in (*convolutions, *products)]
+    return measure_ranges(model, [*tensors, *(node.output[0] for node in convolutions)], feeds)
 
 
 def quantize_graph(data: bytes, name: str, precision: EightBits, ranges: dict[str, float]) -> bytes:
@@ -50,18 +58,24 @@ def quantize_graph(data: bytes, name: str, precision: EightBits, ranges: dict[st
     """
     model = _prepared(data, name)
     products = find_products(model)
-    if missing := {node.input[0] for node in products} - ranges.keys():
+    convolutions = find_convolutions(model) if precision == "int8" else []
+    tensors = {node.input[0] for node in (*products, *convolutions)}
+    tensors |= {node.output[0] for node in convolutions}
+    if missing := tensors - ranges.keys():
         raise BundleError(
             name, f"no range of {min(missing)}: they are of another graph", "calibrate again"
         )
     keep_biases_apart(model, products)
-    chosen = {node.output[0] for node in products}
+    chosen = {node.output[0] for node in (*products, *convolutions)}
     quantizer = _Quantizer(model, precision, ranges)
     nodes: list[NodeProto] = []
     for node in model.graph.node:
+        quantizer.follow(node)
         if node.output[0] in chosen:
-            nodes += quantizer.around(node)
+            nodes += quantizer.before(node)
         nodes.append(node)
+        if node.op_type == "Conv" and node.output[0] in chosen:
+            nodes += quantizer.after(node)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     return write_graph(model, name)
@@ -70,6 +84,7 @@ def quantize_graph(data: bytes, name: str, precision: EightBits, ranges: dict[st
 def _prepared(data: bytes, name: str) -> ModelProto:
     model = read_graph(data, name)
     merge_siblings(model)
+    part_convolution_biases(model)
     if not find_products(model):
         raise BundleError(name, "has no matrix product to quantize", "export it in fp16 or fp32")
     return model
@@ -81,36 +96,46 @@ class _Quantizer:
     def __init__(self, model: ModelProto, precision: EightBits, ranges: dict[str, float]) -> None:
         self.graph, self.precision, self.ranges = model.graph, precision, ranges
         self.weights = {w.name: w for w in model.graph.initializer}
-        self.done: dict[str, str] = {}
+        self.done: set[str] = set()
+        self.renamed: dict[str, str] = {}
 
-    def around(self, node: NodeProto) -> list[NodeProto]:
+    def before(self, node: NodeProto) -> list[NodeProto]:
         """The nodes to put before `node`, whose inputs are redirected to them."""
         source, weight = node.input[:2]
+        axis = 0 if node.op_type == "Conv" else 1  # where a weight's outputs are
         node.input[0], activation = f"{source}.dequantized", self._activation(source)
-        node.input[1], matrix = f"{weight}.dequantized", self._matrix(weight)
+        node.input[1], matrix = f"{weight}.dequantized", self._weight(weight, axis)
         return activation + matrix
+
+    def after(self, node: NodeProto) -> list[NodeProto]:
+        """The nodes to put after a convolution: ONNX Runtime has int8 kernels only between both."""
+        self.renamed[node.output[0]] = f"{node.output[0]}.dequantized"
+        return self._activation(node.output[0])
+
+    def follow(self, node: NodeProto) -> None:
+        """Redirect what `node` reads of a convolution to its quantized form."""
+        for i, name in enumerate(node.input):
+            node.input[i] = self.renamed.get(name, name)
 
     def _activation(self, source: str) -> list[NodeProto]:
         if source in self.done:
             return []
-        self.done[source] = source
+        self.done.add(source)
         scale = np.float32(self.ranges[source] / _ENDS[self.precision])
         return self._pair(source, scale, None)
 
-    def _matrix(self, weight: str) -> list[NodeProto]:
+    def _weight(self, weight: str, axis: int) -> list[NodeProto]:
         if weight in self.done:
             return []
-        self.done[weight] = weight
-        values = numpy_helper.to_array(self.weights[weight])  # [in, out]
-        largest = np.abs(values).max(axis=0)
-        # A column of zeros has no scale of its own; any will do.
+        self.done.add(weight)
+        values = numpy_helper.to_array(self.weights[weight])
+        others = tuple(i for i in range(values.ndim) if i != axis)
+        largest = np.abs(values).max(axis=others, keepdims=True)
+        # An output of zeros has no scale of its own; any will do.
         scales = (np.where(largest > 0, largest, 1.0) / _ENDS[self.precision]).astype(np.float32)
-        self._store(
-            f"{weight}.q",
-            _rounded(np.divide(values, scales, dtype=np.float32), self.precision),
-            values.shape,
-        )
-        return self._pair(weight, scales, 1)[1:]  # stored quantized: no Q
+        scaled = np.divide(values, scales, dtype=np.float32)
+        self._store(f"{weight}.q", _rounded(scaled, self.precision), values.shape)
+        return self._pair(weight, scales.ravel(), axis)[1:]  # stored quantized: no Q
 
     def _pair(
         self, name: str, scale: NDArray[np.float32] | np.float32, axis: int | None

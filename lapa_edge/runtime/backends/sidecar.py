@@ -80,6 +80,7 @@ def check_engine(bundle: Bundle, target: str, graph: str, host: Host | None = No
             name, f"its sidecar is damaged ({error})", f"{rebuild} {target}"
         ) from error
     host = host or this_host()
+    bundle.path(sidecar.onnx)  # raises where the bundle has no such graph
     graph_sha256 = bundle.manifest.files[sidecar.onnx].sha256
     sides = {
         f"graph {sidecar.onnx}": (sidecar.onnx_sha256[:12], graph_sha256[:12]),

@@ -31,7 +31,7 @@ def test_the_record_names_the_observations_the_graph_and_the_camera(
     assert calibration.onnx_sha256 == checked_bundle.manifest.files["policy.onnx"].sha256
     assert calibration.camera_sizes == ((120, 160),)
     assert calibration.observations == 8
-    assert len(calibration.ranges) == 4 and min(calibration.ranges.values()) > 0
+    assert len(calibration.ranges) == 8 and min(calibration.ranges.values()) > 0
 
 
 def test_8_bits_add_the_graph_and_its_calibration_and_16_bits_both_graphs(

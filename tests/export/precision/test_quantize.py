@@ -28,7 +28,7 @@ def test_int8_answers_nearly_as_float32_does(policy, feeds, ranges, answers):
         assert 0 < error < 0.05, name
 
 
-def test_every_product_of_the_trunk_becomes_one_int8_kernel(policy, ranges, tmp_path):
+def test_every_product_and_convolution_becomes_one_int8_kernel(policy, ranges, tmp_path):
     graph = quantize_graph(policy, "policy.onnx", "int8", ranges)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
@@ -37,7 +37,8 @@ def test_every_product_of_the_trunk_becomes_one_int8_kernel(policy, ranges, tmp_
     fused = Counter(node.op_type for node in onnx.load(tmp_path / "fused.onnx").graph.node)
     # query, key and value in one; attention's output; two of the feed-forward
     assert fused["MatMulIntegerToFloat"] == 4
-    assert fused["DequantizeLinear"] == 0
+    assert fused["QLinearConv"] == 2
+    assert fused["DequantizeLinear"] == 2  # of the convolutions' answers
 
 
 def test_siblings_in_one_product_change_no_bit_of_the_answer(policy, feeds, answers):
@@ -51,31 +52,35 @@ def test_siblings_in_one_product_change_no_bit_of_the_answer(policy, feeds, answ
 
 
 @pytest.mark.parametrize(
-    ("precision", "kind", "end", "dtype"),
+    ("precision", "kind", "end", "dtype", "convolutions"),
     [
-        ("int8", TensorProto.INT8, 127, np.int8),
-        ("fp8", TensorProto.FLOAT8E4M3FN, 448, ml_dtypes.float8_e4m3fn),
+        ("int8", TensorProto.INT8, 127, np.int8, 2),
+        ("fp8", TensorProto.FLOAT8E4M3FN, 448, ml_dtypes.float8_e4m3fn, 0),
     ],
 )
-def test_weights_are_stored_in_8_bits_a_scale_per_column(
-    policy, ranges, precision, kind, end, dtype
+def test_weights_are_stored_in_8_bits_a_scale_per_output(
+    policy, ranges, precision, kind, end, dtype, convolutions
 ):
     model = onnx.load_model_from_string(quantize_graph(policy, "policy.onnx", precision, ranges))
     weights = {w.name: w for w in model.graph.initializer}
     stored = [name for name in weights if name.endswith(".q")]
-    assert len(stored) == 4
+    assert sum(len(weights[name].dims) == 4 for name in stored) == convolutions
+    assert len(stored) == 4 + convolutions
     for name in stored:
         assert weights[name].data_type == kind
         values = np.frombuffer(weights[name].raw_data, dtype).reshape(weights[name].dims)
         scale = numpy_helper.to_array(weights[f"{name.removesuffix('.q')}.scale"])
+        if values.ndim == 4:  # [out, in, rows, columns]
+            values = values.reshape(values.shape[0], -1).T
         assert scale.shape == (values.shape[1],)
         np.testing.assert_array_equal(np.abs(values.astype(np.float32)).max(axis=0), end)
 
 
-def test_the_last_layers_and_the_stem_stay_in_float32(policy, ranges):
+def test_the_last_layers_and_the_first_convolution_stay_in_float32(policy, ranges):
     model = onnx.load_model_from_string(quantize_graph(policy, "policy.onnx", "int8", ranges))
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    assert convolutions and not any("dequantized" in n.input[1] for n in convolutions)
+    coarse = ["dequantized" in node.input[1] for node in convolutions]
+    assert coarse == [False, True, True]
     writer = {name: node for node in model.graph.node for name in node.output}
     logits = writer["logits"]
     while logits.op_type not in ("MatMul", "Gemm"):
