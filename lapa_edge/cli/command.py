@@ -33,7 +33,7 @@ _EXTRAS = {
     "inspect": ("sklearn", "matplotlib", "scipy", "threadpoolctl"),
     "bags": ("rosbags",),
     "scale": ("ray",),
-    "export": ("onnx", "onnxscript"),
+    "export": ("onnx", "onnxscript", "ml_dtypes"),
     "bench": ("faiss", "cv2"),
     "trt-rtx": ("tensorrt_rtx_bindings", "tensorrt_rtx_libs"),
     "demo": ("metaworld", "mujoco", "gymnasium"),
