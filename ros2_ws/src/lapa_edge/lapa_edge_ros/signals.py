@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM ask the node to end; asked twice, it still ends in order.
+"""SIGINT, SIGTERM and SIGHUP ask the node to end; asked twice, it still ends in order.
 
 rclpy's own handlers would close the context before the last stop command is out.
 """
@@ -19,6 +19,8 @@ class Signals:
         """From now on; only the main thread may call."""
         signal.signal(signal.SIGINT, self._note)
         signal.signal(signal.SIGTERM, self._note)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup asked for that
+            signal.signal(signal.SIGHUP, self._note)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.caught.append(number)

@@ -40,8 +40,16 @@ class Wiring:
     assumed: str | None
 
 
+MIN_CONTROL_HZ = 1.0
+
+
 def read_wiring(settings: Settings, spec: PolicySpec) -> Wiring:
     """Raises `ConfigError` where bundle and parameters do not fit."""
+    control_hz = settings.control_rate or spec.action.control_hz
+    if control_hz < MIN_CONTROL_HZ:
+        raise ConfigError(
+            "control_rate", f"expected at least {MIN_CONTROL_HZ:g} Hz, got {control_hz:g} Hz"
+        )
     if len(spec.cameras) > 1:
         raise ConfigError(
             "cameras",
@@ -62,7 +70,7 @@ def read_wiring(settings: Settings, spec: PolicySpec) -> Wiring:
         order=order,
         grippers=apart,
         policy_hz=settings.policy_rate or spec.timing.policy_hz,
-        control_hz=settings.control_rate or spec.action.control_hz,
+        control_hz=control_hz,
         assumed=assumed,
     )
 
