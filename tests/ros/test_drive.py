@@ -311,3 +311,19 @@ def test_a_stop_leaves_at_once_however_rare_the_ticks_are(tmp_path, machine):
         machine.undisturbed(stop_at_once)
     finally:
         robot.drive.halt("the test is over")
+
+
+def test_an_estop_whose_silence_counts_stops_the_robot_until_it_speaks_again(joint_bundle):
+    robot = Robot(joint_bundle, estop_timeout=0.2)
+    robot.drive.start()
+    try:
+        robot.until(lambda gated: gated.reason is StopReason.ESTOP_SILENT, robot.feed)
+
+        def speak():
+            robot.latches.set_estop(False, time.monotonic())
+
+        robot.until(lambda gated: gated.stopped is None, robot.feed, speak)
+        robot.until(lambda gated: gated.reason is StopReason.ESTOP_SILENT, robot.feed)
+        robot.until(lambda gated: gated.stopped is None, robot.feed, speak)  # no reset is needed
+    finally:
+        robot.drive.halt("the test is over")

@@ -9,6 +9,7 @@ is never refused.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -31,15 +32,18 @@ class LatchState:
 class Latches:
     """One thread writes, any may read `state`: each change replaces it as a whole.
 
+    estop_heard_s: when the e-stop last said anything, -inf before; on the clock of `set_estop`.
     on_forbidden: called by the writing thread whenever motion that was allowed no longer is.
     """
 
     def __init__(self, enabled: bool = False) -> None:
         self.state = LatchState(enabled=enabled)
+        self.estop_heard_s = -math.inf
         self.on_forbidden: Callable[[], None] = lambda: None
 
-    def set_estop(self, pressed: bool) -> None:
-        """What the e-stop says now."""
+    def set_estop(self, pressed: bool, heard_s: float = -math.inf) -> None:
+        """What the e-stop said at this time."""
+        self.estop_heard_s = heard_s
         latched = self.state.estop_latched or pressed
         self._change(estop=pressed, estop_latched=latched)
 

@@ -16,8 +16,6 @@ import numpy as np
 
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import ConfigError
-from lapa_edge.runtime.control_loop import LoopCommand
-from lapa_edge.runtime.loop_options import LoopOptions
 from lapa_edge.runtime.motion_gate.facts import Facts
 from lapa_edge.runtime.motion_gate.gate import GatedCommand, MotionGate
 from lapa_edge.runtime.motion_gate.latches import Latches
@@ -37,12 +35,12 @@ from lapa_edge_ros.report import (
     said_by_publisher,
 )
 from lapa_edge_ros.settings import Settings
+from lapa_edge_ros.snapshot import read_facts
 from lapa_edge_ros.sources import ActionSource, build_source
-from lapa_edge_ros.wiring import Wiring, read_ages, read_limits
+from lapa_edge_ros.wiring import Wiring, read_ages, read_limits, read_loop_options
 
 LAST_STOPS = 3
 END_S = 1.0  # for both threads to end; what hangs longer is left behind
-HUNG_S = 0.05  # a native loop that has not ticked for so long hangs; less is a busy machine
 
 
 class Drive:
@@ -233,12 +231,7 @@ class Drive:
             self._plan_gate = self._build_gate(hz, enabled=True)
             self.plan = ChunkPlan(self._plan_gate, self.wiring.meaning, 1 / hz)
             return ChunkSource(bundle, control_hz, settings.state_timeout)
-        options = LoopOptions(
-            max_state_age_s=settings.state_timeout,
-            max_command_age_s=max(HUNG_S, 3 / control_hz),
-            priority=settings.real_time_priority,
-            cpu=None if settings.cpu < 0 else settings.cpu,
-        )
+        options = read_loop_options(settings, control_hz)
         source, self.fallback = build_source(bundle, self._policy, options, control_hz)
         return source
 
@@ -287,20 +280,6 @@ class Drive:
         self._tell_latent(latent, age_s, self._policy.instruction)
 
     def _facts(self, command: Command) -> Facts:
-        known, received_s = self._board.read(time.monotonic()), self._camera.received_s
-        stamp_s = self._camera.stamp_s(self._ros_now_s())
         chunk = self.source.chunk if isinstance(self.source, ChunkSource) else None
-        ros_now_s, now_s = self._ros_now_s(), time.monotonic()
-        age_s = command.latent_age_s
-        if isinstance(command, LoopCommand):
-            age_s += now_s - command.ticked_at_s
-        return Facts(
-            now_s=now_s,
-            ros_now_s=ros_now_s,
-            image_received_s=received_s,
-            image_stamp_s=stamp_s,
-            latent_age_s=age_s,
-            state=known and known[0],
-            state_age_s=now_s - known[1] if known else float("nan"),
-            chunk_age_s=now_s - chunk.began_s if chunk else None,
-        )
+        heard_s = self.latches.estop_heard_s
+        return read_facts(command, self._camera, self._board, chunk, heard_s, self._ros_now_s)

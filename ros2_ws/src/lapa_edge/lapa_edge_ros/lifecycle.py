@@ -202,7 +202,7 @@ class PolicyNode(LifecycleNode):
         self._drive = None
 
     def _on_estop(self, message: Bool) -> None:
-        self._latches.set_estop(message.data)
+        self._latches.set_estop(message.data, time.monotonic())
 
     def _on_instruction(self, message: String) -> None:
         if self._active:
