@@ -305,7 +305,7 @@ def test_a_stop_leaves_at_once_however_rare_the_ticks_are(tmp_path, machine):
             stopped_s = time.monotonic()
             stop()
             robot.until(lambda gated: gated.stopped)
-            assert time.monotonic() - stopped_s < 0.05
+            assert time.monotonic() - stopped_s < 0.1, "the next tick may be 0.5 s away"
 
     try:
         machine.undisturbed(stop_at_once)

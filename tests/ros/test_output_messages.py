@@ -1,5 +1,6 @@
 """What each output makes of commands, tick by tick; messages, but nobody speaks."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import dds  # noqa: F401 (skips without rclpy)
@@ -64,7 +65,7 @@ def test_a_trajectory_follows_a_hand_and_holds_where_it_let_go(trajectories):
 def test_a_trajectory_of_a_new_episode_holds_where_its_own_joints_are(trajectories):
     assert held_at(trajectories, stop(0, 0, 0), (0.1, 0.2)) == near(0.1, 0.2)
     trajectories.forget()
-    nowhere = fresh((), state=None)
+    nowhere = replace(fresh(), state=None)
     assert trajectories.message(stop(0, 0, 0), nowhere, Time()) is None
     assert held_at(trajectories, stop(0, 0, 0), (0.7, 0.8)) == near(0.7, 0.8)
 

@@ -28,12 +28,7 @@ from lapa_edge_ros.inference import Inference, Log, warm_up
 from lapa_edge_ros.joints import StateBoard
 from lapa_edge_ros.mailbox import Frame
 from lapa_edge_ros.publisher import Publisher
-from lapa_edge_ros.report import (
-    said_by_camera,
-    said_by_gate,
-    said_by_inference,
-    said_by_publisher,
-)
+from lapa_edge_ros.report import said_by
 from lapa_edge_ros.settings import Settings
 from lapa_edge_ros.snapshot import read_facts
 from lapa_edge_ros.sources import ActionSource, build_source
@@ -83,8 +78,19 @@ class Drive:
         self._limits = read_limits(settings, self.spec, wiring)
         self._gate = self._build_gate(wiring.control_hz)
         self._gate.latches = latches
+        self._plan_gate: MotionGate | None = None
         self.plan: ChunkPlan | None = None
-        self.source = self._build_source(bundle)
+        self.source: ActionSource
+        if settings.output_type == "joint_trajectory":
+            hz = self.spec.action.control_hz
+            self._plan_gate = self._build_gate(hz, enabled=True)
+            self.plan = ChunkPlan(self._plan_gate, wiring.meaning, 1 / hz)
+            self.source = ChunkSource(bundle, wiring.control_hz, settings.state_timeout)
+        else:
+            options = read_loop_options(settings, wiring.control_hz)
+            self.source, self.fallback = build_source(
+                bundle, self._policy, options, wiring.control_hz
+            )
         self._camera, self._board = Camera(), StateBoard(self.spec.state.names)
         self._inference: Inference | None = None
         self._left: list[Inference | Publisher] = []  # whose threads hung
@@ -161,7 +167,7 @@ class Drive:
         ages = read_ages(settings, self.spec)
         limits = read_limits(settings, self.spec, self.wiring)
         self._gate.set_limits(ages, limits)
-        if self.plan is not None:
+        if self._plan_gate is not None:
             self._plan_gate.set_limits(ages, limits)
         self._settings, self._ages, self._limits = settings, ages, limits
 
@@ -197,43 +203,22 @@ class Drive:
     def read_report(self, state: str) -> Report:
         """For the diagnostics."""
         backend, fallback = self.source.backend, self.fallback or ""
-        inference, publisher = self._inference, self._publisher
-        if inference is None or publisher is None:
+        if self._inference is None or self._publisher is None:
             return Report(state=state, backend=backend, fallback=fallback)
-        settings = self._settings
+        late = self._board.late(time.monotonic(), self._settings.state_timeout)
         return Report(
             state=state,
             backend=f"onnx on cpu, {backend}",
             fallback=fallback,
-            expected_image_hz=settings.expected_image_rate or self.wiring.policy_hz,
+            expected_image_hz=self._settings.expected_image_rate or self.wiring.policy_hz,
             control_hz=self.wiring.control_hz,
-            late_joints=self._board.late(time.monotonic(), settings.state_timeout),
-            **said_by_camera(self._camera),
-            **said_by_inference(inference),
-            **said_by_publisher(publisher),
-            **said_by_gate(self._gate),
+            late_joints=late,
+            **said_by(self._camera, self._inference, self._publisher, self._gate),
         )
 
     def _build_gate(self, rate_hz: float, *, enabled: bool = False) -> MotionGate:
-        return MotionGate(
-            self.spec,
-            self.wiring.meaning,
-            self._ages,
-            self._limits,
-            rate_hz=rate_hz,
-            enabled=enabled,
-        )
-
-    def _build_source(self, bundle: Bundle) -> ActionSource:
-        settings, control_hz = self._settings, self.wiring.control_hz
-        if settings.output_type == "joint_trajectory":
-            hz = self.spec.action.control_hz
-            self._plan_gate = self._build_gate(hz, enabled=True)
-            self.plan = ChunkPlan(self._plan_gate, self.wiring.meaning, 1 / hz)
-            return ChunkSource(bundle, control_hz, settings.state_timeout)
-        options = read_loop_options(settings, control_hz)
-        source, self.fallback = build_source(bundle, self._policy, options, control_hz)
-        return source
+        meaning, ages, limits = self.wiring.meaning, self._ages, self._limits
+        return MotionGate(self.spec, meaning, ages, limits, rate_hz=rate_hz, enabled=enabled)
 
     def _start_commanding(self, inference: Inference) -> None:
         self._gate.reset()
