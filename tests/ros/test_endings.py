@@ -1,6 +1,8 @@
 """The end of a node that drives: what the motor driver hears last."""
 
 import signal
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
@@ -109,3 +111,16 @@ def test_a_signal_that_was_ignored_before_stays_so(monkeypatch):
     monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_IGN)  # by nohup
     Signals().catch()
     assert set(caught) == {signal.SIGINT, signal.SIGTERM}
+
+
+def test_a_signal_that_comes_while_python_itself_ends_leaves_the_status(ros_environment):
+    code = (
+        "import os, sys; from lapa_edge_ros.signals import Signals; s = Signals(); s.catch(); "
+        # Deleted when Python has put back handlers of its own.
+        "kill = lambda _, kill=os.kill, pid=os.getpid(): kill(pid, 2); "
+        "sys.last = type('Last', (), {'__del__': kill})(); del kill; "
+    )
+    for more, status in (("s.ignore()", 0), ("", -signal.SIGINT)):
+        command = [sys.executable, "-c", code + more]
+        done = subprocess.run(command, env=ros_environment, timeout=EXIT_S, check=False)
+        assert done.returncode == status

@@ -69,6 +69,9 @@ class _Told:
     moving: bool
 
 
+_Memory = tuple[list[float] | None, list[float], _Told]  # of what was sent: `take_back`
+
+
 class _BrokenRuleError(Exception):
     """A command that must not leave."""
 
@@ -131,7 +134,7 @@ class MotionGate:
         self._last: list[float] | None = None  # what the robot was sent
         self._velocity = [0.0] * self._a
         self._told = _Told(self._standstill.action(), False)
-        self._before = self._last, self._velocity, self._told
+        self._before: _Memory = (None, self._velocity, self._told)
 
     def decide(self, command: Command, facts: Facts) -> GatedCommand:
         """What to tell the robot at this tick; never raises.

@@ -22,5 +22,10 @@ class Signals:
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup asked for that
             signal.signal(signal.SIGHUP, self._note)
 
+    def ignore(self) -> None:
+        """From now on: Python's own end would let one more kill the process, with its status."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.caught.append(number)
