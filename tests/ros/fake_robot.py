@@ -183,6 +183,10 @@ class FakeRobot:
         feed = self._feeds.pop(name, None)
         return feed.stop() if feed else None
 
+    def count_publishers(self, topic):
+        """How many publish on this topic of the robot's namespace."""
+        return self._node.count_publishers(topic)
+
     # Waiting
 
     def wait_until(self, reached, timeout_s=PATIENCE_S):

@@ -46,6 +46,13 @@ def test_a_failed_policy_is_an_error():
     assert assessed(failure="inference failed: x") == (Level.ERROR, "inference failed: x")
 
 
+def test_commands_that_cannot_be_sent_are_an_error_whatever_else_is_well():
+    why = "commands are not sent: OSError('no route')"
+    assert assessed(unsent_because=why) == (Level.ERROR, why)
+    told = values(Report(**MOVING, unsent=7, unsent_because=why))
+    assert (told["commands not sent"], told["not sent because"]) == ("7", why)
+
+
 def test_doing_without_the_native_loop_is_a_warning():
     level, message = assessed(fallback="bins")
     assert (level, message) == (Level.WARN, "without the native loop: bins")

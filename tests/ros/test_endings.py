@@ -1,11 +1,17 @@
 """The end of a node that drives: what the motor driver hears last."""
 
 import signal
+import subprocess
+import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from dds import OVER_DDS
+from lapa_edge_ros.node import start as start_node
+from lapa_edge_ros.signals import Signals
 from rclpy.duration import Duration
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.qos import LivelinessPolicy, QoSProfile
 
 pytestmark = OVER_DDS
@@ -29,8 +35,8 @@ def start(rigs, bundle):
 
 @pytest.mark.parametrize(
     "signals",
-    [[signal.SIGINT], [signal.SIGINT, signal.SIGINT], [signal.SIGTERM]],
-    ids=["SIGINT", "double SIGINT", "SIGTERM"],
+    [[signal.SIGINT], [signal.SIGINT, signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP]],
+    ids=["SIGINT", "double SIGINT", "SIGTERM", "SIGHUP"],
 )
 def test_after_a_signal_the_last_command_is_zero_and_the_status_0(start, signals):
     rig = start()
@@ -76,3 +82,45 @@ def test_a_peer_sees_within_the_lease_that_the_node_was_killed(start, machine):
         assert alive[-1][0] - killed_s < LEASE_S + NOTICE_S
 
     machine.undisturbed(kill)
+
+
+def test_nothing_is_activated_after_a_signal_that_came_while_the_bundle_was_loaded():
+    signals, done = Signals(), []
+
+    def configure():
+        signals.caught.append(signal.SIGINT)
+        return TransitionCallbackReturn.SUCCESS
+
+    node = SimpleNamespace(trigger_configure=configure, trigger_activate=lambda: done.append(1))
+    assert start_node(node, signals), "it ends in order, with status 0"
+    assert not done
+
+
+def test_wrong_ros_arguments_are_told_in_one_line(rigs):
+    wrong = ("-m", "lapa_edge_ros.node", "--ros-args", "--params-file", "/nowhere.yaml")
+    rig = rigs.start(program=wrong)
+    assert rig.node.wait() == 1
+    assert "/nowhere.yaml" in rig.node.log
+    assert len([line for line in rig.node.log.splitlines() if line.startswith("policy:")]) == 1
+    assert "Traceback" not in rig.node.log
+
+
+def test_a_signal_that_was_ignored_before_stays_so(monkeypatch):
+    caught = {}
+    monkeypatch.setattr(signal, "signal", caught.__setitem__)
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_IGN)  # by nohup
+    Signals().catch()
+    assert set(caught) == {signal.SIGINT, signal.SIGTERM}
+
+
+def test_a_signal_that_comes_while_python_itself_ends_leaves_the_status(ros_environment):
+    code = (
+        "import os, sys; from lapa_edge_ros.signals import Signals; s = Signals(); s.catch(); "
+        # Deleted when Python has put back handlers of its own.
+        "kill = lambda _, kill=os.kill, pid=os.getpid(): kill(pid, 2); "
+        "sys.last = type('Last', (), {'__del__': kill})(); del kill; "
+    )
+    for more, status in (("s.ignore()", 0), ("", -signal.SIGINT)):
+        command = [sys.executable, "-c", code + more]
+        done = subprocess.run(command, env=ros_environment, timeout=EXIT_S, check=False)
+        assert done.returncode == status

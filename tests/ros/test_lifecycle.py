@@ -1,11 +1,16 @@
 """Lifecycle transitions through their services, with good and bad bundles."""
 
+import os
+from pathlib import Path
+
 from bundles import tiny_files, tiny_spec, write_tiny_bundle
 from dds import OVER_DDS
 
 from lapa_edge.artifact import write_bundle
 
 pytestmark = OVER_DDS
+
+PROGRAM = Path(__file__).with_name("refusing_node.py")
 
 
 def test_a_good_bundle_goes_through_every_transition(rigs, bundle):
@@ -88,4 +93,45 @@ def test_a_forbidden_transition_is_answered_and_changes_nothing(rigs, bundle):
     assert not rig.robot.change_state("activate")
     assert rig.robot.node_state() == "unconfigured"
     assert rig.robot.change_state("configure")
+    assert rig.node.interrupt()[0] == 0
+
+
+def test_a_configure_that_fails_late_leaves_nothing_behind(rigs, bundle, tmp_path):
+    """OpenCV, which only the topics ask for, is missing at first."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nsys.modules['cv2'] = None  # as if it were not installed\n"
+    )
+    path = os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])
+    rig = rigs.start(
+        model_path=bundle.root, instruction="push left", image_transport="compressed",
+        environment={"PYTHONPATH": path},
+    )  # fmt: skip
+    robot = rig.robot
+    for words in ("push left", "push right"):
+        assert robot.set_parameter("instruction", words).successful, "nothing is configured"
+        assert not robot.change_state("configure")
+        assert robot.node_state() == "unconfigured"
+    robot.wait_until(lambda: robot.count_publishers("command") == 0)
+    assert rig.node.log.count('"compressed" needs OpenCV') == 2
+    assert rig.node.interrupt()[0] == 0
+
+
+def test_a_reset_that_cannot_begin_an_episode_is_answered_and_ends_inactive(rigs, bundle, tmp_path):
+    flag = tmp_path / "refuse"
+    rig = rigs.start(
+        model_path=bundle.root, instruction="push left", autostart=True,
+        program=[PROGRAM], environment={"REFUSE": str(flag)},
+    )  # fmt: skip
+    rig.drive()
+    flag.write_text("")
+    answer = rig.robot.reset()
+    assert not answer.success
+    assert "no thread" in answer.message
+    assert "deactivated" in answer.message
+    assert rig.robot.node_state() == "inactive"
+    rig.robot.listen(0.2)
+    assert not any(command.moves for command in rig.robot.commands[-3:])
+    flag.unlink()
+    assert rig.robot.change_state("activate")
+    rig.drive()
     assert rig.node.interrupt()[0] == 0

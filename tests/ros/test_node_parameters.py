@@ -14,7 +14,7 @@ DEFAULTS = {
     "joint_position_max": [], "joint_names": [], "gripper_joint": "", "action_meaning": [],
     "stale_action": "stop",
     "start_enabled": False, "dry_run": False, "inference_threads": 1, "real_time_priority": 0,
-    "cpu": -1, "expected_image_rate": 0.0,
+    "cpu": -1, "expected_image_rate": 0.0, "estop_timeout": 0.0,
 }  # fmt: skip
 STRUCTURAL = ("device", "backend", "output_type", "image_transport", "autostart", "dry_run")
 OTHERS = {"model_path", "frame_id", "chunk_timeout", "action_meaning"}

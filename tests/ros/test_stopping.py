@@ -4,6 +4,7 @@ import time
 
 import pytest
 from dds import OVER_DDS
+from robot_bundles import write_joint_bundle
 
 pytestmark = OVER_DDS
 
@@ -61,13 +62,15 @@ def test_an_estop_latches_until_it_is_let_go_and_reset(robot):
     robot.drive()
 
 
-def test_an_estop_that_is_pressed_and_let_go_at_once_is_heard(robot):
-    for _ in range(10):
+def test_an_estop_that_is_pressed_and_let_go_at_once_is_heard(robot, machine):
+    def press():
         robot.send_estop(True)
         robot.send_estop(False)
         robot.listen(0.1)
         assert not any(command.moves for command in robot.listen(0.1))
-        robot.drive()
+
+    for _ in range(10):
+        machine.undisturbed(press, before=robot.drive)
 
 
 @pytest.mark.parametrize("feed", ["image", "state"])
@@ -141,3 +144,50 @@ def test_a_dry_run_says_on_its_own_topic_what_it_would_do(rigs, bundle):
     rig.robot.feed()
     rig.robot.wait_until(lambda: any(command.moves for command in rig.robot.dry_commands))
     assert not rig.robot.commands
+
+
+@pytest.fixture(scope="module")
+def slow(shared_rigs, tmp_path_factory):
+    """A rig whose ticks are 100 ms apart."""
+    bundle = write_joint_bundle(tmp_path_factory.mktemp("slow") / "joints", control_hz=10.0)
+    return shared_rigs.start(model_path=bundle.root, instruction="push left", autostart=True)
+
+
+STOPS = {
+    "e-stop": lambda robot: robot.send_estop(True),
+    "stop": lambda robot: robot.stop(),
+    "disable": lambda robot: robot.enable(False),
+}
+
+
+@pytest.mark.parametrize("way", STOPS)
+def test_a_stop_does_not_wait_for_its_tick(slow, machine, way):
+    robot = slow.robot
+
+    def stop():
+        # Anywhere between two ticks; five times, so that most are far from the next.
+        asked_s = time.monotonic()
+        STOPS[way](robot)
+        robot.listen(0.3)
+        after = [command for command in robot.commands if command.arrived_s > asked_s]
+        first = next(command for command in after if not command.moves)
+        assert first.arrived_s - asked_s < ESTOP_S
+        assert not any(command.moves for command in after if command.arrived_s > first.arrived_s)
+
+    for phase in range(5):
+        slow.drive()
+        robot.listen(phase * 0.023)
+        machine.undisturbed(stop, before=robot.drive)
+
+
+def test_an_estop_that_may_not_be_silent_stops_the_robot_until_it_speaks(slow):
+    robot = slow.robot
+    slow.drive()
+    assert robot.set_parameter("estop_timeout", 0.3).successful
+    robot.wait_for_command(moving=False)
+    robot.feed_with("estop", lambda: robot.send_estop(False))
+    robot.wait_for_command(moving=True, count=5)  # no reset is needed
+    robot.stop_feed("estop")
+    robot.wait_for_command(moving=False)
+    assert robot.set_parameter("estop_timeout", 0.0).successful
+    robot.wait_for_command(moving=True)

@@ -110,3 +110,17 @@ def test_0_takes_the_bundles_own():
 def test_a_chunk_is_never_older_than_it_lasts():
     said = settings(output_type="joint_trajectory", chunk_timeout=10.0)
     assert read_ages(said, SPEEDS).chunk_timeout_s == SPEEDS.action.chunk / 50.0
+
+
+def test_a_node_commands_once_a_second_or_more_often():
+    assert read_wiring(settings(control_rate=1.0), SPEEDS).control_hz == 1.0
+    refused(SPEEDS, "control_rate: expected at least 1 Hz, got 0.5 Hz", control_rate=0.5)
+    action = msgspec.structs.replace(SPEEDS.action, control_hz=0.25)
+    slow = msgspec.structs.replace(SPEEDS, action=action)
+    refused(slow, "control_rate: expected at least 1 Hz, got 0.25 Hz")
+    assert read_wiring(settings(control_rate=10.0), slow).control_hz == 10.0
+
+
+def test_an_estop_that_need_not_say_anything_may_be_silent_for_ever():
+    assert read_ages(settings(), SPEEDS).estop_timeout_s == math.inf
+    assert read_ages(settings(estop_timeout=0.3), SPEEDS).estop_timeout_s == 0.3

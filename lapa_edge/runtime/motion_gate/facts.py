@@ -25,6 +25,7 @@ class Facts:
     state: measured ``f32 [s]`` in the order of ``spec.state.names``, None before the first.
     state_age_s: of its oldest value, now; not read where there is no state.
     chunk_age_s: how long the chunk has been played; None where no chunks are.
+    estop_age_s: since the e-stop was heard, pressed or not, inf before; None where there is none.
     """
 
     now_s: float
@@ -35,6 +36,7 @@ class Facts:
     state: NDArray[np.float32] | None
     state_age_s: float
     chunk_age_s: float | None = None
+    estop_age_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,7 @@ class AgeLimits:
     max_observation_age_s: of an image by its header stamp. max_future_stamp_s: how far a stamp
     may lie ahead, for clocks that disagree a little. max_latent_age_s: at most the bundle's.
     chunk_timeout_s: at most what a chunk lasts; unused where no chunks are played.
+    estop_timeout_s: the longest silence of the e-stop; inf where it need not say anything.
     """
 
     image_timeout_s: float = 0.2
@@ -52,6 +55,7 @@ class AgeLimits:
     max_latent_age_s: float
     state_timeout_s: float = 0.2
     chunk_timeout_s: float = math.inf
+    estop_timeout_s: float = math.inf
 
 
 def check_ages(ages: AgeLimits, bundle_max_latent_age_s: float) -> None:
@@ -60,11 +64,13 @@ def check_ages(ages: AgeLimits, bundle_max_latent_age_s: float) -> None:
         value = getattr(ages, name)
         if not (is_number(value) and 0 < value < math.inf):
             raise ConfigError(name, f"expected a finite time above 0 s, got {value!r}")
-    ahead_s, chunk_s = ages.max_future_stamp_s, ages.chunk_timeout_s
+    ahead_s = ages.max_future_stamp_s
     if not (is_number(ahead_s) and 0 <= ahead_s < math.inf):
         raise ConfigError("max_future_stamp_s", f"expected a finite time, got {ahead_s!r}")
-    if not (is_number(chunk_s) and chunk_s > 0):
-        raise ConfigError("chunk_timeout_s", f"expected a time above 0 s, got {chunk_s!r}")
+    for name in ("chunk_timeout_s", "estop_timeout_s"):
+        value = getattr(ages, name)
+        if not (is_number(value) and value > 0):
+            raise ConfigError(name, f"expected a time above 0 s, got {value!r}")
     if ages.max_latent_age_s > bundle_max_latent_age_s:
         raise ConfigError(
             "max_latent_age_s",

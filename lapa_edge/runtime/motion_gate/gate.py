@@ -61,12 +61,23 @@ class _Rules:
     stale_action: StaleAction
 
 
+@dataclass(frozen=True, eq=False)
+class _Told:
+    """What `Standstill.note_sent` was told."""
+
+    action: NDArray[np.float32]
+    moving: bool
+
+
+_Memory = tuple[list[float] | None, list[float], _Told]  # of what was sent: `take_back`
+
+
 class _BrokenRuleError(Exception):
     """A command that must not leave."""
 
 
 class MotionGate:
-    """One robot's gate; `decide`, `end` and `reset` belong to one thread.
+    """One robot's gate; `decide`, `take_back`, `end` and `reset` belong to one thread.
 
     Args:
         spec: the bundle's.
@@ -122,6 +133,8 @@ class MotionGate:
         self._standstill.forget()
         self._last: list[float] | None = None  # what the robot was sent
         self._velocity = [0.0] * self._a
+        self._told = _Told(self._standstill.action(), False)
+        self._before: _Memory = (None, self._velocity, self._told)
 
     def decide(self, command: Command, facts: Facts) -> GatedCommand:
         """What to tell the robot at this tick; never raises.
@@ -144,6 +157,14 @@ class MotionGate:
             gated = self._stand_still(Stop(StopReason.INTERNAL, f"{type(error).__name__}: {error}"))
         self.counts.note(gated.reason, gated.clamps)
         return gated
+
+    def take_back(self) -> None:
+        """The newest command was not sent after all: the next one follows the one before it.
+
+        Else limits of steps and acceleration would be kept from a command nobody received.
+        """
+        self._last, self._velocity, self._told = self._before
+        self._standstill.note_sent(self._told.action, moving=self._told.moving)
 
     def end(self, text: str) -> GatedCommand:
         """To stand still at once, for the last commands of a driver that ends."""
@@ -211,8 +232,10 @@ class MotionGate:
     ) -> GatedCommand:
         """moving: whether to stand still later means where it is measured then."""
         known = self._standstill.known
+        self._before = self._last, self._velocity, self._told
         self._velocity = motion.velocity
         self._last = motion.action.tolist() if known else None
+        self._told = _Told(motion.action.copy(), moving)
         self._standstill.note_sent(motion.action, moving=moving)
         return GatedCommand(
             action=motion.action,  # the receiver's own: what is remembered is a copy

@@ -28,6 +28,7 @@ def first_stop(
     """
     return (
         _people(latch)
+        or _silence(facts, ages)
         or _clock(facts, command, s)
         or _image(facts, ages)
         or _latent(facts, command, ages)
@@ -58,6 +59,14 @@ def _people(latch: LatchState) -> Stop | None:
     if not latch.enabled:
         return Stop(StopReason.NOT_ENABLED, "motion is not enabled")
     return None
+
+
+def _silence(facts: Facts, ages: AgeLimits) -> Stop | None:
+    age_s, limit_s = facts.estop_age_s, ages.estop_timeout_s
+    if age_s is None or age_s <= limit_s:  # NaN is not
+        return None
+    what = "the e-stop is silent: it was heard"
+    return _late(StopReason.ESTOP_SILENT, what, age_s, limit_s, "ago")
 
 
 def _clock(facts: Facts, command: Command, s: int) -> Stop | None:

@@ -12,6 +12,7 @@ class StopReason(Enum):
     ESTOP = "estop"
     STOPPED = "stopped"
     NOT_ENABLED = "not_enabled"
+    ESTOP_SILENT = "estop_silent"  # where its silence counts; it latches nothing
     CLOCK = "clock"  # an age below zero, or one that is no number
     NO_IMAGE = "no_image"
     IMAGE_AGE = "image_age"

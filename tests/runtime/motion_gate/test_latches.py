@@ -78,6 +78,22 @@ def test_a_reset_gives_back_what_was_allowed(latches):
     assert latches.state.enabled
 
 
+def test_whoever_forbids_motion_that_was_allowed_is_told_at_once(latches):
+    forbidden = []
+    latches.on_forbidden = lambda: forbidden.append(latches.state)
+    for forbid, allow in (
+        (lambda: latches.set_estop(True), lambda: (latches.set_estop(False), latches.reset())),
+        (latches.stop, latches.reset),
+        (lambda: latches.enable(False), lambda: latches.enable(True)),
+    ):
+        forbid()
+        forbid()  # again: it is forbidden already
+        assert not forbidden.pop().allows_motion
+        assert not forbidden
+        allow()
+        assert latches.state.allows_motion
+
+
 EVENTS = st.sampled_from(["press", "release", "stop", "reset", "enable", "disable"])
 
 

@@ -13,7 +13,7 @@ from lapa_edge.runtime.motion_gate.reasons import StopReason
 
 NAN = float("nan")
 FREE = LatchState(enabled=True)
-LIMITS = replace(AGES, chunk_timeout_s=0.3)
+LIMITS = replace(AGES, chunk_timeout_s=0.3, estop_timeout_s=0.4)
 
 # What brings each about: changes to the latch, to the facts, and a command in place of the good
 # one. In the order in which they are to be told.
@@ -21,6 +21,7 @@ CAUSES = [
     (StopReason.ESTOP, {"estop": True, "estop_latched": True}, {}, None),
     (StopReason.STOPPED, {"stopped": True}, {}, None),
     (StopReason.NOT_ENABLED, {"enabled": False}, {}, None),
+    (StopReason.ESTOP_SILENT, {}, {"estop_age_s": 0.41}, None),
     (StopReason.CLOCK, {}, {"chunk_age_s": -0.001}, None),
     (StopReason.NO_IMAGE, {}, {"image_received_s": None}, None),
     (StopReason.IMAGE_AGE, {}, {"image_received_s": NOW_S - 0.25}, None),
@@ -39,6 +40,7 @@ TEXTS = {
     StopReason.ESTOP: "the e-stop is pressed",
     StopReason.STOPPED: "a stop was asked for; reset the stop to move on",
     StopReason.NOT_ENABLED: "motion is not enabled",
+    StopReason.ESTOP_SILENT: "the e-stop is silent: it was heard 0.410 s ago, more than 0.400 s",
     StopReason.CLOCK: "chunk age -0.001 s is not a time in the past",
     StopReason.NO_IMAGE: "no image since activation",
     StopReason.IMAGE_AGE: "image is 0.250 s old, more than 0.200 s",
@@ -115,6 +117,7 @@ def test_a_released_estop_says_what_is_to_be_done():
         ("latent_age_s", 0.5, StopReason.LATENT_AGE),
         ("state_age_s", 0.2, StopReason.STATE_AGE),
         ("chunk_age_s", 0.3, StopReason.CHUNK_EXHAUSTED),
+        ("estop_age_s", 0.4, StopReason.ESTOP_SILENT),
         ("image_stamp_s", 0.5, StopReason.STAMP_AGE),
         ("image_stamp_s", -0.05, StopReason.STAMP_FUTURE),
     ],
@@ -138,6 +141,13 @@ def test_an_age_that_is_no_time_in_the_past_stops(field, age_s):
     facts = replace(fresh((0, 0)), now_s=0.0, image_received_s=0.0)
     facts = replace(facts, **{field: -age_s if field == "image_received_s" else age_s})
     assert ask(facts=facts).reason is StopReason.CLOCK
+
+
+@pytest.mark.parametrize("age_s", [NAN, float("inf")])
+def test_an_estop_that_was_never_heard_stops_only_where_its_silence_counts(age_s):
+    facts = fresh((0, 0), estop_age_s=age_s)
+    assert ask(facts=facts).reason is StopReason.ESTOP_SILENT
+    assert ask(facts=fresh((0, 0), estop_age_s=float("inf")), ages=AGES) is None
 
 
 def test_a_stamp_that_is_no_number_stops():

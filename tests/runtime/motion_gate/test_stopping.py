@@ -216,3 +216,37 @@ def test_a_stop_changes_no_copy_that_was_given_out():
     gate = moving("stop")
     gate.end("test").action[:] = 9
     assert gate.end("test").action.tolist() == STILL
+
+
+def test_a_command_that_was_taken_back_is_as_if_it_had_never_been_decided():
+    gate, other = moving("stop"), moving("stop")
+    wanted = (0.5, 0, 0, 0, 0, 0, -0.25)
+    run(gate, wanted)
+    gate.take_back()
+    for then in ({}, LATE):
+        (command,), (expected,) = run(gate, wanted, **then), run(other, wanted, **then)
+        assert command.action.tolist() == expected.action.tolist()
+        assert command.velocity.tolist() == expected.velocity.tolist()
+
+
+def test_a_stop_that_was_taken_back_leaves_the_gripper_and_the_speed():
+    gate = moving("stop")
+    run(gate, GO, **LATE)
+    gate.take_back()
+    assert speeds(run(gate, GO)) == pytest.approx([0.05], rel=1e-5)
+    gate.reset()
+    run(gate, (0, 0, 0, 0, 0, 0, 0.5))
+    gate.take_back()
+    assert gate.end("enough").action.tolist() == [0] * 7, "the gripper was told nothing"
+
+
+def test_only_while_the_estop_is_pressed_does_standing_still_follow_the_hand():
+    gate = build_gate(ARM)
+    run(gate, (0.5, 0.5, 0), state=(0.1, 0.2))
+    gate.latches.set_estop(True)
+    (pressed,) = run(gate, (0.5, 0.5, 0), state=(0.3, 0.4))
+    assert pressed.follows
+    gate.latches.set_estop(False)
+    (released,) = run(gate, (0.5, 0.5, 0), state=(0.5, 0.6))
+    assert not released.follows
+    assert released.stopped

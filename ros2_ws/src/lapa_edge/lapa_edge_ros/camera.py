@@ -12,7 +12,7 @@ _UNSTAMPED = float("-inf")  # older than any limit: an image without a stamp is 
 
 
 class Camera:
-    """The images of one activation.
+    """The images of one episode, and since configuring how many came and were refused.
 
     The executor's thread writes, others read: each attribute is replaced as a whole.
     """

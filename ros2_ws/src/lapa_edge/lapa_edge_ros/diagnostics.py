@@ -35,7 +35,10 @@ ASKED_FOR = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """The last second, and counts since activation; times in seconds, None where unknown.
+    """What is known now; times in seconds, None where unknown.
+
+    Images, stops and clamps are counted since configuring, ticks_missed and unsent since the
+    episode began, images_replaced since activation.
 
     looks_s: how long the last looks took; ticks_s: when the last commands began;
     observation_ages_s: how old the image was behind each command that moved.
@@ -59,6 +62,7 @@ class Report:
     ticks_s: Sequence[float] = ()
     ticks_missed: int = 0
     unsent: int = 0
+    unsent_because: str = ""  # of the newest command
     late_joints: Sequence[str] = ()
     latent_age_s: float | None = None
     observation_ages_s: Sequence[float] = ()
@@ -72,10 +76,9 @@ def assess(report: Report) -> tuple[Level, str]:
         return Level.OK, report.state
     moving = report.reason is None
     asked_for = report.reason in ASKED_FOR
-    problems = []
-    if report.failure:
-        problems.append(report.failure)
-    elif not moving:
+    failures = [failure for failure in (report.unsent_because, report.failure) if failure]
+    problems = list(failures)
+    if not (failures or moving):
         problems.append(f"stopped: {report.stopped}")
     if report.late_joints:
         problems.append(f"no news of {', '.join(report.late_joints)}")
@@ -84,7 +87,7 @@ def assess(report: Report) -> tuple[Level, str]:
         problems.append(f"images at {rate}: {SHARED_MEMORY_HINT}")
     if report.fallback:
         problems.append(f"without the native loop: {report.fallback}")
-    if report.failure or not (moving or asked_for):
+    if failures or not (moving or asked_for):
         return Level.ERROR, "; ".join(problems)
     return (Level.WARN, "; ".join(problems)) if problems else (Level.OK, "moving")
 
@@ -119,6 +122,7 @@ def values(report: Report) -> dict[str, str]:
         "joints late": ", ".join(report.late_joints) or "-",
         "control ticks missed": str(report.ticks_missed),
         "commands not sent": str(report.unsent),
+        "not sent because": report.unsent_because or "-",
         "latent age (ms)": _ms(report.latent_age_s),
         "observation to command p50 (ms)": _ms(seen_p50),
         "observation to command p99 (ms)": _ms(seen_p99),

@@ -15,9 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from lapa_edge.artifact import Bundle
-from lapa_edge.errors import BundleError, ConfigError
-from lapa_edge.runtime.control_loop import LoopCommand
-from lapa_edge.runtime.loop_options import LoopOptions
+from lapa_edge.errors import ConfigError
 from lapa_edge.runtime.motion_gate.facts import Facts
 from lapa_edge.runtime.motion_gate.gate import GatedCommand, MotionGate
 from lapa_edge.runtime.motion_gate.latches import Latches
@@ -26,16 +24,18 @@ from lapa_edge.runtime.safety import Command
 from lapa_edge_ros.camera import Camera
 from lapa_edge_ros.chunks import ChunkPlan, ChunkSource
 from lapa_edge_ros.diagnostics import Report
-from lapa_edge_ros.inference import Inference, Log
+from lapa_edge_ros.inference import Inference, Log, warm_up
 from lapa_edge_ros.joints import StateBoard
 from lapa_edge_ros.mailbox import Frame
 from lapa_edge_ros.publisher import Publisher
+from lapa_edge_ros.report import said_by
 from lapa_edge_ros.settings import Settings
+from lapa_edge_ros.snapshot import read_facts
 from lapa_edge_ros.sources import ActionSource, build_source
-from lapa_edge_ros.wiring import Wiring, read_ages, read_limits
+from lapa_edge_ros.wiring import Wiring, read_ages, read_limits, read_loop_options
 
 LAST_STOPS = 3
-HUNG_S = 0.05  # a native loop that has not ticked for so long hangs; less is a busy machine
+END_S = 1.0  # for both threads to end; what hangs longer is left behind
 
 
 class Drive:
@@ -78,13 +78,24 @@ class Drive:
         self._limits = read_limits(settings, self.spec, wiring)
         self._gate = self._build_gate(wiring.control_hz)
         self._gate.latches = latches
+        self._plan_gate: MotionGate | None = None
         self.plan: ChunkPlan | None = None
-        self.source = self._build_source(bundle)
+        self.source: ActionSource
+        if settings.output_type == "joint_trajectory":
+            hz = self.spec.action.control_hz
+            self._plan_gate = self._build_gate(hz, enabled=True)
+            self.plan = ChunkPlan(self._plan_gate, wiring.meaning, 1 / hz)
+            self.source = ChunkSource(bundle, wiring.control_hz, settings.state_timeout)
+        else:
+            options = read_loop_options(settings, wiring.control_hz)
+            self.source, self.fallback = build_source(
+                bundle, self._policy, options, wiring.control_hz
+            )
         self._camera, self._board = Camera(), StateBoard(self.spec.state.names)
         self._inference: Inference | None = None
-        self._left: Inference | None = None  # one whose look hung
+        self._left: list[Inference | Publisher] = []  # whose threads hung
         self._publisher: Publisher | None = None
-        self._warm_up()
+        warm_up(self._policy)
 
     @property
     def running(self) -> bool:
@@ -92,15 +103,12 @@ class Drive:
         return self._publisher is not None
 
     def start(self) -> None:
-        """Begin an episode: only what arrives from now on counts.
+        """Begin an episode: only what arrives from now on counts, and the parameter's instruction.
 
         Raises:
-            ConfigError: the last episode's look still hangs, or the system refused an option.
+            ConfigError: a thread of the last episode still hangs, or the system refused an option.
         """
-        if self._left is not None and self._left.alive:
-            raise ConfigError(
-                "policy", "the look that hung in the last episode still does", "clean up the node"
-            )
+        self._check_left()
         self._camera.forget()
         self._board.forget()
         inference = Inference(
@@ -111,35 +119,46 @@ class Drive:
             hand_over=self._hand_over,
             log=self._log,
         )
+        inference.instruct(self._settings.instruction)  # whatever the last episode was told
         self._start_commanding(inference)
         self._inference = inference
         inference.start()
 
     def forget(self) -> None:
-        """Begin a new episode; the policy's thread goes on."""
-        assert self._inference is not None, "nothing to forget without an episode"
-        self._inference.forget()  # first, or a look under way hands its latent to the new episode
-        self._end_commanding()
-        stop = self._gate.end("a new episode begins")  # while it is known where the robot is
-        self._send(stop, self._facts(stop))
-        self._camera.forget()
-        self._board.forget()
-        self._start_commanding(self._inference)
+        """Begin a new episode; the policy's thread goes on, and its instruction stays.
+
+        Raises:
+            Exception: none could begin; the one before is over, with its stop commands.
+        """
+        inference = self._inference
+        assert inference is not None, "nothing to forget without an episode"
+        try:
+            inference.forget()  # first, or a look under way hands its latent to the new episode
+            self._end_commanding(END_S)
+            self._check_left()
+            stop = self._gate.end("a new episode begins")  # while it is known where the robot is
+            self._send(stop, self._facts(stop))
+            self._camera.forget()
+            self._board.forget()
+            self._start_commanding(inference)
+        except Exception:
+            self.halt("no new episode could begin")
+            raise
 
     def halt(self, why: str) -> bool:
-        """End the episode with stop commands; whether there was one."""
+        """End the episode with stop commands; whether there was one. Takes `END_S` at most."""
         inference = self._inference
         if inference is None:
             return False
+        until_s = time.monotonic() + END_S
         inference.ask_to_end()
-        self._end_commanding()
+        self._end_commanding(END_S)
         stop = self._gate.end(why)
         facts = self._facts(stop)
         for _ in range(LAST_STOPS):
             self._send(stop, facts)
-        if not inference.end():
-            self.hung, self._left = True, inference
-            self._log.error("a look hangs; its thread is left behind")
+        if not inference.end(max(0.0, until_s - time.monotonic())):
+            self._leave(inference, "a look")
         self._inference = None
         return True
 
@@ -148,7 +167,7 @@ class Drive:
         ages = read_ages(settings, self.spec)
         limits = read_limits(settings, self.spec, self.wiring)
         self._gate.set_limits(ages, limits)
-        if self.plan is not None:
+        if self._plan_gate is not None:
             self._plan_gate.set_limits(ages, limits)
         self._settings, self._ages, self._limits = settings, ages, limits
 
@@ -173,7 +192,7 @@ class Drive:
         known = self._board.read(received_s)
         # A robot that is kept from moving is not shown to the source, which then stands still too:
         # the head must not be told of actions that nobody carried out.
-        if known is not None and self.running and not self._is_forbidden():
+        if known is not None and self.running and self.latches.state.allows_motion:
             self.source.set_state(*known)
 
     def instruct(self, words: str) -> None:
@@ -183,81 +202,29 @@ class Drive:
 
     def read_report(self, state: str) -> Report:
         """For the diagnostics."""
-        inference, publisher, now_s = self._inference, self._publisher, time.monotonic()
-        settings, counted = self._settings, self._gate.counts.read()
-        if inference is None or publisher is None:
-            return Report(state=state, backend=self.source.backend, fallback=self.fallback or "")
-        last = publisher.last
-        received_s = self._camera.received_s
+        backend, fallback = self.source.backend, self.fallback or ""
+        if self._inference is None or self._publisher is None:
+            return Report(state=state, backend=backend, fallback=fallback)
+        late = self._board.late(time.monotonic(), self._settings.state_timeout)
         return Report(
             state=state,
-            backend=f"onnx on cpu, {self.source.backend}",
-            fallback=self.fallback or "",
-            instruction=inference.instruction,
-            reason=last and last.reason,
-            stopped=(last and last.stopped) or "",
-            failure=inference.failure or "",
-            expected_image_hz=settings.expected_image_rate or self.wiring.policy_hz,
-            image_hz=self._camera.rate_hz(now_s),
-            image_age_s=None if received_s is None else now_s - received_s,
-            images=self._camera.received,
-            images_refused=self._camera.refused,
-            images_replaced=inference.mailbox.replaced,
-            looks_s=tuple(inference.looks_s),
+            backend=f"onnx on cpu, {backend}",
+            fallback=fallback,
+            expected_image_hz=self._settings.expected_image_rate or self.wiring.policy_hz,
             control_hz=self.wiring.control_hz,
-            ticks_s=tuple(publisher.began_s),
-            ticks_missed=publisher.missed,
-            unsent=publisher.unsent,
-            late_joints=tuple(self._board.late(now_s, settings.state_timeout)),
-            latent_age_s=last and last.latent_age_s,
-            observation_ages_s=tuple(publisher.observation_ages_s),
-            stops=counted.stops,
-            clamps=counted.clamps,
+            late_joints=late,
+            **said_by(self._camera, self._inference, self._publisher, self._gate),
         )
 
     def _build_gate(self, rate_hz: float, *, enabled: bool = False) -> MotionGate:
-        return MotionGate(
-            self.spec,
-            self.wiring.meaning,
-            self._ages,
-            self._limits,
-            rate_hz=rate_hz,
-            enabled=enabled,
-        )
-
-    def _build_source(self, bundle: Bundle) -> ActionSource:
-        settings, control_hz = self._settings, self.wiring.control_hz
-        if settings.output_type == "joint_trajectory":
-            hz = self.spec.action.control_hz
-            self._plan_gate = self._build_gate(hz, enabled=True)
-            self.plan = ChunkPlan(self._plan_gate, self.wiring.meaning, 1 / hz)
-            return ChunkSource(bundle, control_hz, settings.state_timeout)
-        options = LoopOptions(
-            max_state_age_s=settings.state_timeout,
-            max_command_age_s=max(HUNG_S, 3 / control_hz),
-            priority=settings.real_time_priority,
-            cpu=None if settings.cpu < 0 else settings.cpu,
-        )
-        source, self.fallback = build_source(bundle, self._policy, options, control_hz)
-        return source
-
-    def _warm_up(self) -> None:
-        """Look once, so that the first real look does not pay for first allocations."""
-        frame, state = self.spec.frame, np.array(self.spec.state.mean, np.float32)
-        black = np.zeros((frame.height, frame.width, 3), np.uint8)
-        latent = self._policy.look(black, 0.0, state)
-        got = len(latent.vector), len(latent.context)
-        expected = self.spec.latent_dim, self.spec.context_dim
-        if got != expected:
-            raise BundleError(
-                "policy.onnx", f"expected latent and context of {expected} numbers, got {got}"
-            )
+        meaning, ages, limits = self.wiring.meaning, self._ages, self._limits
+        return MotionGate(self.spec, meaning, ages, limits, rate_hz=rate_hz, enabled=enabled)
 
     def _start_commanding(self, inference: Inference) -> None:
         self._gate.reset()
         self._begin()
         self.source.start()
-        self._publisher = Publisher(
+        publisher = Publisher(
             self.source,
             self._gate,
             rate_hz=self.wiring.control_hz,
@@ -266,14 +233,30 @@ class Drive:
             send=self._send,
             log=self._log,
         )
-        self._publisher.start()
+        publisher.start()
+        self._publisher = publisher
+        self.latches.on_forbidden = publisher.hurry  # a stop must not wait for its tick
 
-    def _end_commanding(self) -> None:
+    def _end_commanding(self, timeout_s: float) -> None:
+        self.latches.on_forbidden = lambda: None
         publisher, self._publisher = self._publisher, None
-        if publisher is not None and not publisher.end():
-            self.hung = True
-            self._log.error("publishing a command hangs; its thread is left behind")
+        if publisher is not None and not publisher.end(timeout_s):
+            self._leave(publisher, "publishing a command")
         self.source.end()
+
+    def _leave(self, part: Inference | Publisher, what: str) -> None:
+        self.hung = True
+        self._left.append(part)
+        self._log.error(f"{what} hangs; its thread is left behind")
+
+    def _check_left(self) -> None:
+        self._left = [part for part in self._left if part.alive]
+        if self._left:
+            raise ConfigError(
+                "policy",
+                "a look or a command that hung in the last episode still does",
+                "clean up the node",
+            )
 
     def _hand_over(self, latent: Latent, frame: Frame) -> None:
         self.source.set_latent(latent)
@@ -281,25 +264,7 @@ class Drive:
         age_s = time.monotonic() - latent.seen_at_s
         self._tell_latent(latent, age_s, self._policy.instruction)
 
-    def _is_forbidden(self) -> bool:
-        state = self.latches.state
-        return state.estop or state.estop_latched or state.stopped or not state.enabled
-
     def _facts(self, command: Command) -> Facts:
-        known, received_s = self._board.read(time.monotonic()), self._camera.received_s
-        stamp_s = self._camera.stamp_s(self._ros_now_s())
         chunk = self.source.chunk if isinstance(self.source, ChunkSource) else None
-        ros_now_s, now_s = self._ros_now_s(), time.monotonic()
-        age_s = command.latent_age_s
-        if isinstance(command, LoopCommand):
-            age_s += now_s - command.ticked_at_s
-        return Facts(
-            now_s=now_s,
-            ros_now_s=ros_now_s,
-            image_received_s=received_s,
-            image_stamp_s=stamp_s,
-            latent_age_s=age_s,
-            state=known and known[0],
-            state_age_s=now_s - known[1] if known else float("nan"),
-            chunk_age_s=now_s - chunk.began_s if chunk else None,
-        )
+        heard_s = self.latches.estop_heard_s
+        return read_facts(command, self._camera, self._board, chunk, heard_s, self._ros_now_s)

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from lapa_edge.errors import LapaError
+from lapa_edge.errors import BundleError, ConfigError, LapaError
 from lapa_edge.runtime.policy import Latent, Policy
 from lapa_edge_ros.joints import StateBoard
 from lapa_edge_ros.mailbox import Frame, Mailbox
@@ -29,6 +29,23 @@ class Log(Protocol):
     def info(self, message: str) -> object: ...
     def warning(self, message: str) -> object: ...
     def error(self, message: str) -> object: ...
+
+
+def warm_up(policy: Policy) -> None:
+    """Look once, so that the first real look does not pay for first allocations.
+
+    Raises:
+        BundleError: a graph that gives vectors of other lengths than the manifest says.
+    """
+    spec = policy.spec
+    black = np.zeros((spec.frame.height, spec.frame.width, 3), np.uint8)
+    latent = policy.look(black, 0.0, np.array(spec.state.mean, np.float32))
+    got = len(latent.vector), len(latent.context)
+    expected = spec.latent_dim, spec.context_dim
+    if got != expected:
+        raise BundleError(
+            "policy.onnx", f"expected latent and context of {expected} numbers, got {got}"
+        )
 
 
 class Inference:
@@ -62,6 +79,7 @@ class Inference:
         self._hand_over, self._log = hand_over, log
         self._instructions: deque[str] = deque(maxlen=1)  # one slot: taken and left in one step
         self._episode = 0
+        self._handing = threading.Lock()  # no episode may begin between a look's check and its end
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
 
@@ -80,22 +98,29 @@ class Inference:
         self._thread.start()
 
     def forget(self) -> None:
-        """A new episode: frames, failures and a look under way are of the last one."""
+        """A new episode: frames, failures and a look under way are of the last one.
+
+        Raises:
+            ConfigError: a latent is being handed over, and that hangs.
+        """
+        if not self._handing.acquire(timeout=JOIN_TIMEOUT_S):
+            raise ConfigError("policy", "handing over a latent hangs", "deactivate the node")
         self._episode += 1
         self.mailbox.clear()
         self.failure = None
+        self._handing.release()
 
     def instruct(self, words: str) -> None:
         """What to do from the next look on; of several, the last counts."""
         self._instructions.append(words)
 
-    def end(self) -> bool:
+    def end(self, timeout_s: float = JOIN_TIMEOUT_S) -> bool:
         """Whether the thread ended in time; one that hangs is left behind and hands nothing over.
 
         Call `ask_to_end` first where something more urgent comes between.
         """
         self.ask_to_end()
-        self._thread.join(JOIN_TIMEOUT_S)
+        self._thread.join(timeout_s)
         return not self.alive
 
     def ask_to_end(self) -> None:
@@ -112,13 +137,14 @@ class Inference:
             return
         self.looks_s.append(time.monotonic() - began_s)
         self.looks += 1
-        if self._ending.is_set() or episode != self._episode:
-            return  # a look that took until after the end: nobody wants to hear of it
-        self.failure = None
-        try:
-            self._hand_over(latent, frame)
-        except Exception as error:  # the thread must live to look again
-            self._fail(episode, repr(error))
+        with self._handing:
+            if not self._of_now(episode):
+                return  # a look that took until after the end: nobody wants to hear of it
+            try:
+                self._hand_over(latent, frame)
+                self.failure = None
+            except Exception as error:  # the thread must live to look again
+                self._tell_failure(repr(error))
 
     def _latent(self, frame: Frame) -> Latent:
         self._follow_instruction()
@@ -132,8 +158,14 @@ class Inference:
         return self._policy.look(frame.pixels(), frame.received_s, state)
 
     def _fail(self, episode: int, problem: str) -> None:
-        if episode != self._episode or self._ending.is_set():
-            return
+        with self._handing:
+            if self._of_now(episode):
+                self._tell_failure(problem)
+
+    def _of_now(self, episode: int) -> bool:
+        return episode == self._episode and not self._ending.is_set()
+
+    def _tell_failure(self, problem: str) -> None:
         if self.failure is None:
             self._log.error(f"inference failed: {problem}")
         self.failure = f"inference failed: {problem}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import json
+import time
 from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -38,6 +39,7 @@ from lapa_edge_ros.transitions import answer_forbidden_transitions, told
 from lapa_edge_ros.wiring import read_wiring
 
 DIAGNOSTICS_PERIOD_S = 1.0
+ACKNOWLEDGED_S = 0.5  # by all who hear the last stops
 SUCCESS = TransitionCallbackReturn.SUCCESS
 
 
@@ -150,7 +152,11 @@ class PolicyNode(LifecycleNode):
         return self._drive is not None and self._drive.running
 
     def _forget(self) -> None:
-        self._drive.forget()
+        try:
+            self._drive.forget()
+        except Exception:  # nothing commands any more, and the state must say so
+            self.trigger_deactivate()
+            raise
 
     def _halt(self, why: str) -> None:
         """The last commands of an active node are stop commands.
@@ -160,8 +166,10 @@ class PolicyNode(LifecycleNode):
         if self._drive is None or not self._drive.halt(why):
             return
         self.hung |= self._drive.hung
+        until_s = time.monotonic() + ACKNOWLEDGED_S
         for _, publisher in self._outputs:
-            publisher.wait_for_all_acked(Duration(seconds=0.5))
+            left_s = max(0.0, until_s - time.monotonic())
+            publisher.wait_for_all_acked(Duration(seconds=left_s))
 
     # Topics
 
@@ -194,7 +202,7 @@ class PolicyNode(LifecycleNode):
         self._drive = None
 
     def _on_estop(self, message: Bool) -> None:
-        self._latches.set_estop(message.data)
+        self._latches.set_estop(message.data, time.monotonic())
 
     def _on_instruction(self, message: String) -> None:
         if self._active:

@@ -81,6 +81,7 @@ def main(args: Sequence[str] | None = None) -> int:
     finally:
         node.destroy_node()
         rclpy.shutdown()
+    signals.ignore()
     if hung:  # the interpreter's end would wait for it, or crash in it
         sys.stdout.flush()
         sys.stderr.flush()

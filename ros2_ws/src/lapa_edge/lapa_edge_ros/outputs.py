@@ -68,6 +68,10 @@ class JointCommandOutput:
 
     Positions of "absolute" actions and grippers' commands as they are, rad/s and m/s of what moves
     by velocity or displacement: a controller has no use for a displacement per step.
+
+    A gripper that is commanded, not positioned, cannot be told to stay as it is, and may hold
+    something; the message has no room for silence about it alone. So where there is one, nothing is
+    said before the robot is told to move.
     """
 
     kind = Float64MultiArray
@@ -80,12 +84,20 @@ class JointCommandOutput:
                 for moves, absolute in zip(meaning.moves, meaning.absolute, strict=True)
             ]
         )
+        self._grips = any(
+            meaning.moves[i] == "gripper" and not meaning.absolute[i] for i in self._order
+        )
+        self.forget()
 
     def forget(self) -> None:
-        """Nothing is kept."""
+        """What the gripper was told is of the last episode."""
+        self._told = False
 
-    def message(self, command: GatedCommand, facts: Facts, stamp: Time) -> Float64MultiArray:
+    def message(self, command: GatedCommand, facts: Facts, stamp: Time) -> Float64MultiArray | None:
         """One number per joint; the layout's one dimension is labelled with their names."""
+        self._told |= command.stopped is None
+        if self._grips and not self._told:
+            return None
         values = np.where(self._as_is, command.action, command.velocity)[self._order]
         return array_message(self._names, values)
 

@@ -4,7 +4,7 @@
 
 It runs beside the executor, so that no callback delays a command, and never waits for the policy.
 Deadlines are absolute; those that have passed by a period or more are skipped, never made up for in
-a burst.
+a burst. A stop that somebody asks for does not wait for its tick: it is sent between two of them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from threading import Event
 
 from lapa_edge.runtime.motion_gate.facts import Facts
 from lapa_edge.runtime.motion_gate.gate import GatedCommand, MotionGate
@@ -29,7 +30,7 @@ SAY_EVERY_S = 2.0
 
 
 class Publisher:
-    """From activation to deactivation.
+    """Of one episode.
 
     Args:
         source: of commands; started and ended by the caller.
@@ -57,54 +58,89 @@ class Publisher:
         # By header stamp, of the image behind each command that moved.
         self.observation_ages_s: deque[float] = deque(maxlen=KEPT_TICKS)
         self.last: GatedCommand | None = None
+        self.failure: str | None = None  # why the newest command was not sent
         self._source, self._gate, self._period_s = source, gate, 1 / rate_hz
-        self._failure, self._read_facts, self._send = failure, read_facts, send
+        self._policy_failure, self._read_facts, self._send = failure, read_facts, send
         self._stops = StopLog(log)
-        self._log = log
-        self._ending, self._sending = threading.Event(), threading.Lock()
+        self._log, self._complained_at_s = log, -math.inf
+        self._ending, self._waking, self._sending = Event(), Event(), threading.Lock()
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
 
     def start(self) -> None:
         """Command from now on."""
         self._thread.start()
 
-    def end(self) -> bool:
+    @property
+    def alive(self) -> bool:
+        """Whether its thread still runs."""
+        return self._thread.is_alive()
+
+    def hurry(self) -> None:
+        """Send a command now, between two ticks; they keep to their grid. Any thread may call."""
+        self._waking.set()
+
+    def end(self, timeout_s: float = JOIN_TIMEOUT_S) -> bool:
         """Whether the thread ended in time; nobody else may ask the gate before.
 
         One that was held up on its way sends nothing any more: a last stop stays the last.
         """
+        until_s = time.monotonic() + timeout_s
         self._ending.set()
-        if self._sending.acquire(timeout=JOIN_TIMEOUT_S):  # whatever was about to leave is out
+        self._waking.set()
+        if self._sending.acquire(timeout=timeout_s):  # whatever was about to leave is out
             self._sending.release()
-        self._thread.join(JOIN_TIMEOUT_S)
-        return not self._thread.is_alive()
+        self._thread.join(max(0.0, until_s - time.monotonic()))
+        return not self.alive
 
     def tick(self, now_s: float) -> None:
         """One command; whatever goes wrong in it leaves the next to try."""
-        command = self._source.command(now_s)
-        if reason := self._failure():
-            command = replace(command, stopped=reason)
-        facts = self._read_facts(command)
-        gated = self._gate.decide(command, facts)
-        self.last = gated
+        gated, facts = self._decide(now_s)
         with self._sending:
             if self._ending.is_set():
+                self._gate.take_back()
                 return
-            self._send(gated, facts)
+            if time.monotonic() - facts.now_s > self._period_s:  # held up: is it fresh still?
+                self._gate.take_back()
+                gated, facts = self._decide(time.monotonic())
+            try:
+                self._send(gated, facts)
+            except Exception:
+                self._gate.take_back()
+                raise
+        self.last, self.failure = gated, None
         if gated.stopped is None and facts.image_stamp_s is not None:
             self.observation_ages_s.append(facts.ros_now_s - facts.image_stamp_s)
         self._stops.tell(gated, now_s)
 
+    def _decide(self, now_s: float) -> tuple[GatedCommand, Facts]:
+        command = self._source.command(now_s)
+        if reason := self._policy_failure():
+            command = replace(command, stopped=reason)
+        facts = self._read_facts(command)
+        return self._gate.decide(command, facts), facts
+
+    def _complain(self, error: Exception, now_s: float) -> None:
+        self.unsent += 1
+        self.failure = f"commands are not sent: {error!r}"
+        if now_s - self._complained_at_s >= SAY_EVERY_S:
+            self._complained_at_s = now_s
+            self._log.error(f"{self.failure}, {self.unsent} in this episode")
+
     def _run(self) -> None:
         # In step with the source: a command is sent when it is made, not up to a period later.
         deadline_s = self._source.ready_s
-        while not self._ending.wait(max(0.0, deadline_s - time.monotonic())):
+        while True:
+            hurried = self._waking.wait(max(0.0, deadline_s - time.monotonic()))
+            self._waking.clear()  # before the end is looked for, or one in between would be missed
+            if self._ending.is_set():
+                return
             now_s = time.monotonic()
             try:
                 self.tick(now_s)
             except Exception as error:
-                self.unsent += 1
-                self._log.error(f"a command was not sent: {error!r}")
+                self._complain(error, now_s)
+            if hurried:
+                continue
             self.ticks += 1
             self.began_s.append(now_s)
             deadline_s, missed = next_tick(deadline_s, time.monotonic(), self._period_s)

@@ -19,7 +19,7 @@ class Services:
         node: offers them.
         latches: what they change.
         is_active: whether the node may command.
-        forget: begins a new episode.
+        forget: begins a new episode; what it raises ends the old one, and is answered.
     """
 
     def __init__(
@@ -52,7 +52,10 @@ class Services:
     def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Answer:
         if not self._is_active():
             return self._answer(response, "the node is not active; activation begins an episode")
-        self._forget()
+        try:
+            self._forget()
+        except Exception as error:
+            return self._answer(response, f"{error}; the node was deactivated")
         return self._answer(response, None, "a new episode begins")
 
     def _answer(self, response: Answer, refused: str | None, done: str = "") -> Answer:

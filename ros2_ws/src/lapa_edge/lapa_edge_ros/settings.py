@@ -31,6 +31,7 @@ class Settings:
     max_observation_age: float
     max_future_stamp: float
     max_latent_age: float
+    estop_timeout: float
     chunk_timeout: float
     max_linear_velocity: float
     max_angular_velocity: float

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lapa_edge.errors import ConfigError
+from lapa_edge.runtime.loop_options import LoopOptions
 from lapa_edge.runtime.motion_gate.facts import AgeLimits
 from lapa_edge.runtime.motion_gate.limits import MotionLimits, StaleAction, Vector3
 from lapa_edge.runtime.motion_gate.meaning import ActionMeaning, read_meaning
@@ -20,6 +21,8 @@ _LIMITS = (
     "max_linear_velocity", "max_angular_velocity", "max_acceleration", "max_joint_step",
     "workspace_min", "workspace_max", "joint_position_min", "joint_position_max",
 )  # fmt: skip
+MIN_CONTROL_HZ = 1.0
+HUNG_S = 0.05  # a native loop that has not ticked for so long hangs; less is a busy machine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,11 @@ class Wiring:
 
 def read_wiring(settings: Settings, spec: PolicySpec) -> Wiring:
     """Raises `ConfigError` where bundle and parameters do not fit."""
+    control_hz = settings.control_rate or spec.action.control_hz
+    if control_hz < MIN_CONTROL_HZ:
+        raise ConfigError(
+            "control_rate", f"expected at least {MIN_CONTROL_HZ:g} Hz, got {control_hz:g} Hz"
+        )
     if len(spec.cameras) > 1:
         raise ConfigError(
             "cameras",
@@ -62,7 +70,7 @@ def read_wiring(settings: Settings, spec: PolicySpec) -> Wiring:
         order=order,
         grippers=apart,
         policy_hz=settings.policy_rate or spec.timing.policy_hz,
-        control_hz=settings.control_rate or spec.action.control_hz,
+        control_hz=control_hz,
         assumed=assumed,
     )
 
@@ -84,6 +92,7 @@ def read_ages(settings: Settings, spec: PolicySpec) -> AgeLimits:
         max_future_stamp_s=settings.max_future_stamp,
         max_latent_age_s=settings.max_latent_age or bundle_s,
         state_timeout_s=settings.state_timeout,
+        estop_timeout_s=settings.estop_timeout or float("inf"),
         chunk_timeout_s=min(settings.chunk_timeout, lasts_s) if chunks else float("inf"),
     )
 
@@ -103,6 +112,16 @@ def read_limits(settings: Settings, spec: PolicySpec, wiring: Wiring) -> MotionL
         joint_position_max_rad=_by_joint("joint_position_max", settings.joint_position_max, joints),
         max_joint_step_rad=settings.max_joint_step,
         stale_action=stale[settings.stale_action],
+    )
+
+
+def read_loop_options(settings: Settings, control_hz: float) -> LoopOptions:
+    """How the native loop runs, its rate aside."""
+    return LoopOptions(
+        max_state_age_s=settings.state_timeout,
+        max_command_age_s=max(HUNG_S, 3 / control_hz),
+        priority=settings.real_time_priority,
+        cpu=None if settings.cpu < 0 else settings.cpu,
     )
 
 

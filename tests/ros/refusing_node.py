@@ -1,0 +1,29 @@
+"""The node with a control loop that does not start while a file is there.
+
+REFUSE=/path/to/file python refusing_node.py --ros-args ...
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from lapa_edge_ros.node import main
+
+from lapa_edge.errors import ConfigError
+from lapa_edge.runtime.control_loop import ControlLoop
+
+REFUSE = Path(os.environ["REFUSE"])
+start = ControlLoop.start
+
+
+def refusing_start(loop):
+    """`ControlLoop.start`, or what it raises where the system has no thread to give."""
+    if REFUSE.exists():
+        raise ConfigError("control loop", "no thread")
+    start(loop)
+
+
+ControlLoop.start = refusing_start
+
+if __name__ == "__main__":
+    sys.exit(main())
