@@ -10,7 +10,7 @@ from lapa_edge_ros.wiring import read_wiring
 from node_parts import PIXELS, frame, settings
 from robot_bundles import JOINTS, write_joint_bundle
 
-from lapa_edge.errors import ConfigError
+from lapa_edge.errors import BundleError, ConfigError
 from lapa_edge.runtime.motion_gate.latches import Latches
 from lapa_edge.runtime.motion_gate.reasons import StopReason
 
@@ -62,6 +62,18 @@ def robot(joint_bundle):
     robot.drive.start()
     yield robot
     robot.drive.halt("the test is over")
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"backend": "tensorrt"}, ConfigError, "TensorRT has no CPU"),
+        ({"backend": "tensorrt", "device": "cuda"}, BundleError, "has no engine of policy.onnx"),
+    ],
+)
+def test_a_backend_that_cannot_run_the_bundle_is_refused(joint_bundle, changes, error, words):
+    with pytest.raises(error, match=words):
+        Robot(joint_bundle, **changes)
 
 
 def test_nothing_moves_before_an_image_and_then_it_does(robot):

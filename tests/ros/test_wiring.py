@@ -68,8 +68,8 @@ def test_a_gripper_has_a_topic_of_its_own_where_the_message_has_no_room(output):
         (SPEEDS, {"workspace_min": (0.0, 0.0)}, "workspace_min: expected x, y, z in m, got 2"),
         (SPEEDS, {"joint_position_max": (1.0,)}, "joint_position_max: .* got 1"),
         (SPEEDS, {"stale_action": "panic"}, 'stale_action: expected "stop" or .*, got "panic"'),
-        (SPEEDS, {"device": "cuda"}, 'device: expected "cpu", got "cuda"'),
-        (SPEEDS, {"backend": "trt"}, 'backend: expected "onnx", got "trt"'),
+        (SPEEDS, {"device": "gpu"}, 'device: expected "cpu" or "cuda", got "gpu"'),
+        (SPEEDS, {"backend": "trt"}, 'backend: expected "onnx" or "tensorrt", got "trt"'),
         (SPEEDS, {"image_timeout": math.nan}, "image_timeout: expected finite numbers"),
         (SPEEDS, {"workspace_min": (0.0, math.inf, 0.0)}, "workspace_min: expected finite"),
         (

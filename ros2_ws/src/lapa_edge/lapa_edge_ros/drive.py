@@ -73,7 +73,13 @@ class Drive:
         self.hung = False  # a thread was left behind
         self._settings, self._ros_now_s, self._log = settings, ros_now_s, log
         self._begin, self._send, self._tell_latent = begin, send, report
-        self._policy = Policy(bundle, settings.instruction, settings.inference_threads)
+        self._policy = Policy(
+            bundle,
+            settings.instruction,
+            settings.inference_threads,
+            settings.backend,
+            settings.device,
+        )
         self._ages = read_ages(settings, self.spec)
         self._limits = read_limits(settings, self.spec, wiring)
         self._gate = self._build_gate(wiring.control_hz)
@@ -208,7 +214,7 @@ class Drive:
         late = self._board.late(time.monotonic(), self._settings.state_timeout)
         return Report(
             state=state,
-            backend=f"onnx on cpu, {backend}",
+            backend=f"{self._settings.backend} on {self._settings.device}, {backend}",
             fallback=fallback,
             expected_image_hz=self._settings.expected_image_rate or self.wiring.policy_hz,
             control_hz=self.wiring.control_hz,

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from lapa_edge.errors import ConfigError
+from lapa_edge.runtime.backends.names import Backend, Device
 from lapa_edge_ros.table import TABLE
 
 
@@ -14,8 +15,8 @@ class Settings:
     """What the parameters say; the fields are `TABLE`'s names, units and ranges stand there."""
 
     model_path: str
-    device: str
-    backend: str
+    device: Device
+    backend: Backend
     instruction: str
     policy_rate: float
     control_rate: float

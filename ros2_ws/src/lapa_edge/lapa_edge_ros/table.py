@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
+from typing import Literal, get_args
+
+from lapa_edge.runtime.backends.names import Backend, Device
 
 Change = Literal["fixed", "configure", "live"]
 
@@ -51,8 +53,15 @@ _AGE = (0.001, 10.0)
 _SPEED = (0.0, 1000.0)
 TABLE: tuple[Row, ...] = (
     Row("model_path", "", "", "Directory of the bundle that lapa-export wrote.", "configure"),
-    Row("device", "cpu", "", "What runs the policy.", "fixed", choices=("cpu",)),
-    Row("backend", "onnx", "", "What executes the policy's graph.", "fixed", choices=("onnx",)),
+    Row("device", "cpu", "", "What runs the policy.", "fixed", choices=get_args(Device)),
+    Row(
+        "backend",
+        "onnx",
+        "",
+        "What executes the policy's graph; tensorrt needs the device cuda.",
+        "fixed",
+        choices=get_args(Backend),
+    ),
     Row("instruction", "", "", "What the robot is to do, in words.", "configure"),
     Row(
         "policy_rate",
