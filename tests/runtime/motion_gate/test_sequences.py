@@ -29,6 +29,7 @@ class Told:
     reason: list
     clamps: list
     state: np.ndarray  # as it was measured
+    sendable: np.ndarray
     ros_now_s: float
 
 
@@ -37,7 +38,7 @@ def play(gate, script, a, s):
     columns = (getattr(script, f.name) for f in fields(Script))
     rows = zip(*(x.tolist() if getattr(x, "ndim", 2) == 1 else x for x in columns), strict=True)
     place, ros_now_s = np.zeros(s, np.float32), 1.7e9
-    told, reasons, clamps, states = [], [], [], []
+    told, reasons, clamps, states, sendable = [], [], [], [], []
     for (
         now_s, action, _, _, stopped, image, image_age_s, stamped, stamp_age_s, latent_age_s,
         known, state_age_s, drift, chunked, chunk_age_s, press, stop, reset, enable,
@@ -70,7 +71,8 @@ def play(gate, script, a, s):
         reasons.append(gated.reason)
         clamps.append(gated.clamps)
         states.append(measured)
-    return Told(np.array(told), reasons, clamps, np.array(states), ros_now_s)
+        sendable.append(gated.sendable)
+    return Told(np.array(told), reasons, clamps, np.array(states), np.array(sendable), ros_now_s)
 
 
 def check_gripper(script, told, moves, a):
@@ -158,10 +160,10 @@ def check_hand(told, moves, stale_action, ranged):
 
 
 def check_arm(told, moves, stale_action, ranged):
-    """A step counts from the last command; standing still begins where the arm is measured."""
-    joints = told.action[:, :2].astype(np.float64)
-    start = told.state[:1, ::-1]
-    steps = np.diff(joints, axis=0, prepend=start)
+    """A step counts from the last command that was sent; before any, from where the arm is."""
+    joints, measured = told.action[:, :2].astype(np.float64), told.state[:, ::-1]
+    sent = np.append(False, told.sendable[:-1])
+    steps = joints - np.where(sent[:, None], np.roll(joints, 1, axis=0), measured)
     spacing = 2.4e-7  # of float32 below 2
     assert not (np.abs(steps[moves]) > STEP + spacing).any()
     velocity = steps / PERIOD_S
