@@ -69,5 +69,7 @@ def test_it_imports_no_torch(tmp_path):
         "import sys; from pathlib import Path; from lapa_edge.cli.doctor import examine;"
         f"examine(Path({str(bundle.root)!r})); sys.exit('torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    # Not from the checkout, whose modules would come before the installed ones.
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

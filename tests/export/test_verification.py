@@ -83,14 +83,16 @@ def test_the_same_observations_have_the_same_hash_and_one_pixel_more_another(ref
     assert encode_reference(reference, spec) == encode_reference(reference, spec)
 
 
-def test_a_bundle_is_verified_again_from_what_it_carries_without_torch(checked_bundle):
+def test_a_bundle_is_verified_again_from_what_it_carries_without_torch(checked_bundle, tmp_path):
     code = (
         "import sys; from pathlib import Path; from lapa_edge.artifact import load_bundle;"
         "from lapa_edge.export.verification import verify;"
         f"report = verify(load_bundle(Path({str(checked_bundle.root)!r})));"
         "assert report.passed, report.failures; sys.exit('torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    # Not from the checkout, whose modules would come before the installed ones.
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
 
