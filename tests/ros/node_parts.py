@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import msgspec
 import numpy as np
 from bundles import tiny_spec
@@ -32,3 +34,11 @@ def spec_of(names, units, *, states=("joint_0", "joint_1", "joint_2"), **action)
 def frame(received_s=0.0, stamp_s=1000.0, pixels=lambda: PIXELS):
     """A frame that was received and stamped then."""
     return Frame(pixels, received_s, stamp_s)
+
+
+def wait_for(reached, timeout_s=5.0):
+    """Until another thread has got there."""
+    end_s = time.monotonic() + timeout_s
+    while not reached():
+        assert time.monotonic() < end_s, "not reached"
+        time.sleep(0.002)

@@ -6,7 +6,6 @@ motion gate of its own, waypoint after waypoint, as if the robot followed exactl
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +18,7 @@ from lapa_edge.runtime.motion_gate.gate import MotionGate
 from lapa_edge.runtime.motion_gate.meaning import ActionMeaning
 from lapa_edge.runtime.policy import Latent
 from lapa_edge.runtime.safety import Command, SafetyGate
+from lapa_edge_ros.polled_source import PolledSource
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,50 +33,32 @@ class Chunk:
     began_s: float
 
 
-class ChunkSource:
+class ChunkSource(PolledSource):
     """An `ActionSource` that plays a chunk per latent; `chunk` is the one being played."""
 
     def __init__(self, bundle: Bundle, rate_hz: float, state_timeout_s: float) -> None:
+        super().__init__(state_timeout_s)
         spec = self._spec = bundle.spec
         self._head, self._input = build_head(bundle), HeadInput(spec, rate_hz)
         self._gate = SafetyGate(spec.action, spec.timing.max_latent_age_s)
-        self._state_timeout_s = state_timeout_s
         self.backend = f"chunks of {spec.action.chunk} steps at {spec.action.control_hz:g} Hz"
         self.start()
 
     def start(self) -> None:
         """Forget the last episode."""
-        self.ready_s = time.monotonic()
+        super().start()
         self.chunk: Chunk | None = None
-        # Each is one reference, written by one thread and read by another.
-        self._latent: Latent | None = None
-        self._seen: tuple[NDArray[np.float32], float] | None = None
         self._played: Latent | None = None
         self._gate.reset()
 
-    def end(self) -> None:
-        """Nothing runs."""
-
-    def set_latent(self, latent: Latent) -> None:
-        """The next tick begins its chunk."""
-        self._latent = latent
-
-    def set_state(self, state: NDArray[np.float32], received_s: float) -> None:
-        """The next chunk begins there."""
-        self._seen = state, received_s
-
     def command(self, now_s: float) -> Command:
         """The waypoint of this moment; a stop where there is none."""
-        if self._seen is None:
-            return self._gate.stop("the robot has not told its state yet")
-        state, received_s = self._seen
-        self._gate.see(state)
-        if not now_s - received_s <= self._state_timeout_s:
+        state, late = self.read_state(now_s)
+        if state is not None:
+            self._gate.see(state)
+        if late:
             self.chunk = None
-            age_s = now_s - received_s
-            return self._gate.stop(
-                f"state is {age_s:.3f} s old, more than {self._state_timeout_s:.3f} s"
-            )
+            return self._gate.stop(late)
         if self._latent is None:
             return self._gate.stop("the policy has not looked yet")
         age_s = now_s - self._latent.seen_at_s

@@ -21,6 +21,7 @@ from lapa_edge.runtime.loop_options import LoopOptions
 from lapa_edge.runtime.policy import Latent, Policy
 from lapa_edge.runtime.safety import Command
 from lapa_edge.runtime.session import Session
+from lapa_edge_ros.polled_source import PolledSource
 
 READY_S = 0.0005  # after a tick's deadline its command is there, even where the thread woke late
 
@@ -77,45 +78,27 @@ class LoopSource:
         return self._loop.latest_action()
 
 
-class SessionSource:
+class SessionSource(PolledSource):
     """A session that acts in the thread that asks: for heads and rates that the loop refuses."""
 
     def __init__(self, bundle: Bundle, policy: Policy, rate_hz: float, state_timeout_s: float):
+        super().__init__(state_timeout_s)
         self._session = Session.of(bundle.spec, policy, build_head(bundle), rate_hz)
-        self._state_timeout_s = state_timeout_s
         self.backend = f"session in Python at {rate_hz:g} Hz"
         self.start()
 
     def start(self) -> None:
         """Forget the last episode."""
-        self.ready_s = time.monotonic()
-        # Each is one reference, written by one thread and read by another.
-        self._latent: Latent | None = None
-        self._seen: tuple[NDArray[np.float32], float] | None = None
+        super().start()
         self._session.reset()
-
-    def end(self) -> None:
-        """Nothing runs."""
-
-    def set_latent(self, latent: Latent) -> None:
-        """The next tick acts on it."""
-        self._latent = latent
-
-    def set_state(self, state: NDArray[np.float32], received_s: float) -> None:
-        """The next tick sees it."""
-        self._seen = state, received_s
 
     def command(self, now_s: float) -> Command:
         """One tick of the session."""
         if self._latent is not None:
             self._session.accept(self._latent)
-        if self._seen is None:
-            return self._session.stop("the robot has not told its state yet")
-        state, received_s = self._seen
-        if not now_s - received_s <= self._state_timeout_s:
-            age_s = now_s - received_s
-            reason = f"state is {age_s:.3f} s old, more than {self._state_timeout_s:.3f} s"
-            return self._session.stop(reason, state)
+        state, late = self.read_state(now_s)
+        if late:
+            return self._session.stop(late, state)
         return self._session.act(state, now_s)
 
 
