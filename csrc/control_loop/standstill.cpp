@@ -25,26 +25,23 @@ float select(bool condition, float yes, float no) noexcept {
 Standstill::Standstill(const ActionLimits& limits, StopKinds kinds)
     : first_action_(limits.stop()), grippers_(std::move(kinds.grippers)), action_(first_action_) {
   for (const auto& [action, state] : kinds.holds) {
-    holds_.push_back({action, state, limits.low()[action], limits.high()[action], false});
+    holds_.push_back({action, state, limits.low()[action], limits.high()[action]});
   }
-}
-
-bool Standstill::known() const noexcept {
-  bool all = true;
-  for (const Hold& hold : holds_) all &= hold.known;
-  return all;
+  known_ = holds_.empty();
 }
 
 void Standstill::see(const float* state) noexcept {
-  for (Hold& hold : holds_) {
+  bool all = true;
+  for (const Hold& hold : holds_) {
     const float measured = state[hold.state];
     const bool finite = is_finite(measured);
     const float raised = select(measured > hold.low, measured, hold.low);
     const float bounded = select(raised < hold.high, raised, hold.high);
     float& held = action_[hold.action];
-    held = select(finite & (moving_ | !hold.known), bounded, held);
-    hold.known |= finite;
+    held = select(finite & (moving_ | !known_), bounded, held);
+    all &= finite;
   }
+  known_ |= all;
 }
 
 void Standstill::note_sent(const float* action, bool moving) noexcept {
@@ -54,7 +51,7 @@ void Standstill::note_sent(const float* action, bool moving) noexcept {
 
 void Standstill::forget() noexcept {
   std::copy(first_action_.begin(), first_action_.end(), action_.begin());
-  for (Hold& hold : holds_) hold.known = false;
+  known_ = holds_.empty();
   moving_ = false;
 }
 

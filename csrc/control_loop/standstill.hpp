@@ -24,11 +24,12 @@ class Standstill {
   /// The stop action as things stand, [a]: finite and within the limits.
   const std::vector<float>& action() const noexcept { return action_; }
 
-  /// Whether every position was measured in this episode: else the action is a guess.
-  bool known() const noexcept LAPA_EDGE_NONBLOCKING;
+  /// Whether one state had every position in this episode: else the action is a guess.
+  bool known() const noexcept LAPA_EDGE_NONBLOCKING { return known_; }
 
   /// Notes a measured state [s]; of one that is not finite, the values that are. A position is that
-  /// of the last tick that moved, or it would sink with the arm.
+  /// of the last tick that moved, or it would sink with the arm; until all are known the arm was
+  /// sent nothing, a hand may move it, and each is followed.
   void see(const float* state) noexcept LAPA_EDGE_NONBLOCKING;
 
   /// Notes what the robot was told, [a], and whether it was told to move.
@@ -41,14 +42,13 @@ class Standstill {
   struct Hold {
     std::size_t action, state;
     float low, high;
-    bool known;  // it was measured in this episode
   };
 
   const std::vector<float> first_action_;  // [a], the spec's stop
   std::vector<Hold> holds_;
   std::vector<std::size_t> grippers_;
   std::vector<float> action_;  // [a]
-  bool moving_ = false;
+  bool known_, moving_ = false;
 };
 
 }  // namespace lapa_edge

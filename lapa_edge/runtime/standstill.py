@@ -28,22 +28,25 @@ class Standstill:
     def forget(self) -> None:
         """A new episode: nothing measured, nothing sent."""
         self._action = self._limits.stop.copy()
-        self._known = np.zeros(len(self._positions), bool)
+        self._known = len(self._positions) == 0
         self._moving = False
 
     @property
     def known(self) -> bool:
-        """Whether every position was measured in this episode: else the action is a guess."""
-        return bool(self._known.all())
+        """Whether one state had every position in this episode: else the action is a guess."""
+        return self._known
 
     def see(self, state: NDArray[np.float32]) -> None:
-        """Note a measured state ``f32 [s]``; of one that is not finite, the values that are."""
+        """Note a measured state ``f32 [s]``; of one that is not finite, the values that are.
+
+        Until all are known the arm was sent nothing: a hand may move it, and each is followed.
+        """
         measured, at = state[self._measured_by], self._positions
         finite = np.isfinite(measured)
-        taken = finite & (self._moving | ~self._known)
+        taken = finite & (self._moving or not self._known)
         bounded = np.clip(measured, self._limits.low[at], self._limits.high[at])
         self._action[at[taken]] = bounded[taken]
-        self._known |= finite
+        self._known |= bool(finite.all())
 
     def note_sent(self, action: NDArray[np.float32], *, moving: bool) -> None:
         """Note what the robot was told, ``f32 [a]``, and whether it was told to move."""

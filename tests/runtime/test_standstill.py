@@ -32,14 +32,23 @@ def test_before_anything_is_known_it_is_the_specs_stop(gate):
     assert gate.stop("test").action.tolist() == [0.0, -0.25, 0.75, 0.5]
 
 
-def test_nothing_is_sendable_until_every_position_was_measured(gate):
+def test_nothing_is_sendable_until_one_state_had_every_position(gate):
     assert not gate.stop("test").sendable
     gate.see(np.array([0.125, 0.0, np.nan], np.float32))
     assert not gate.stop("test").sendable
     gate.see(np.array([np.nan, 0.0, 0.5], np.float32))
+    assert not gate.stop("test").sendable
+    gate.see(np.array([0.125, 0.0, 0.5], np.float32))
     assert gate.stop("test").sendable
     gate.reset()
     assert not gate.stop("test").sendable
+
+
+def test_an_arm_moved_by_hand_before_its_first_command_is_not_sent_back(gate):
+    gate.see(np.array([0.125, 0.0, np.nan], np.float32))
+    gate.stop("test")
+    gate.see(np.array([0.5, 0.0, 0.25], np.float32))
+    assert gate.stop("test").action[[JOINT_2, JOINT_0]].tolist() == [0.25, 0.5]
 
 
 def test_a_position_stops_where_it_is_measured_within_its_limits(gate):
@@ -112,7 +121,7 @@ def ticks(draw):
 @given(st.lists(ticks(), min_size=1, max_size=8))
 def test_no_sequence_makes_a_command_that_is_unsafe_or_stops_otherwise(sequence):
     session = Session.of(SPEC, SimpleNamespace(instruction="go", look=None), Wild())
-    held, gripper, moving = {JOINT_2: None, JOINT_0: None}, 0.75, False
+    held, gripper, known, moving = {JOINT_2: -0.25, JOINT_0: 0.5}, 0.75, False, False
     for tick in sequence:
         if tick.age_s is not None:
             session.accept(build_latent(-tick.age_s))
@@ -124,8 +133,9 @@ def test_no_sequence_makes_a_command_that_is_unsafe_or_stops_otherwise(sequence)
             command = session.stop("test", state)
         if tick.stops != "blind":
             for action, measured in ((JOINT_2, tick.state[2]), (JOINT_0, tick.state[0])):
-                if np.isfinite(measured) and (moving or held[action] is None):
+                if np.isfinite(measured) and (moving or not known):
                     held[action] = np.clip(measured, -1, 1)
+            known |= np.isfinite(tick.state[[0, 2]]).all()
         assert np.isfinite(command.action).all()
         assert (np.abs(command.action) <= 1).all()
         moving = command.stopped is None
@@ -134,12 +144,7 @@ def test_no_sequence_makes_a_command_that_is_unsafe_or_stops_otherwise(sequence)
             assert np.isfinite(tick.state).all()
             gripper = command.action[GRIPPER]
         else:
-            expected = [
-                0.0,
-                -0.25 if held[JOINT_2] is None else held[JOINT_2],
-                gripper,
-                0.5 if held[JOINT_0] is None else held[JOINT_0],
-            ]
+            expected = [0.0, held[JOINT_2], gripper, held[JOINT_0]]
             assert command.action.tolist() == np.array(expected, np.float32).tolist()
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from motion_gate_scripts import AGES, TICKS, Script, expected_reasons, write_script
 from motion_gates import PERIOD_S, arm_robot, build_gate, hand_robot
@@ -117,6 +117,7 @@ def check_range(place, velocity, low, high, slack):
     arm=st.booleans(),
     ranged=st.booleans(),
 )
+@example(seed=642, faults=0.5, stale_action="stop", arm=True, ranged=False)  # half a first state
 def test_no_sequence_makes_an_unsafe_command(seed, faults, stale_action, arm, ranged):
     spec = ARM if arm else HAND
     a, s = len(spec.action.names), len(spec.state.names)
