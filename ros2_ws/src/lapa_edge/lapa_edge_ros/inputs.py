@@ -1,12 +1,9 @@
 """What the node hears while it is configured: one camera's images, and joints.
 
-Times of receipt are taken first, on the monotonic clock; what cannot be read is told now and then,
-and counts as if it had never come.
+What cannot be read is told now and then, and counts as if it had never come.
 """
 
 from __future__ import annotations
-
-import time
 
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image, JointState
@@ -16,6 +13,7 @@ from lapa_edge_ros.compressed import check_compressed, check_opencv, decode_imag
 from lapa_edge_ros.drive import Drive
 from lapa_edge_ros.image import image_view
 from lapa_edge_ros.mailbox import Frame
+from lapa_edge_ros.receipt import timed
 from lapa_edge_ros.settings import Settings
 from lapa_edge_ros.topics import NEWEST, SEVERAL
 
@@ -32,13 +30,15 @@ class Inputs:
     def __init__(self, node: Node, settings: Settings, drive: Drive) -> None:
         self._node, self._drive = node, drive
         if settings.image_transport == "raw":
-            image = node.create_subscription(Image, "image", self._on_image, NEWEST)
+            image = node.create_subscription(Image, "image", timed(self._on_image), NEWEST)
         else:
             check_opencv()
             image = node.create_subscription(
-                CompressedImage, "image/compressed", self._on_compressed, NEWEST
+                CompressedImage, "image/compressed", timed(self._on_compressed), NEWEST
             )
-        joints = node.create_subscription(JointState, "joint_states", self._on_joints, SEVERAL)
+        joints = node.create_subscription(
+            JointState, "joint_states", timed(self._on_joints), SEVERAL
+        )
         self._subscriptions = (image, joints)
 
     def close(self) -> None:
@@ -46,8 +46,7 @@ class Inputs:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
 
-    def _on_image(self, message: Image) -> None:
-        received_s = time.monotonic()
+    def _on_image(self, message: Image, received_s: float) -> None:
         try:
             pixels = image_view(message)
         except LapaError as error:
@@ -55,8 +54,7 @@ class Inputs:
         else:
             self._hear(Frame(lambda: pixels, received_s, _stamp_s(message)))
 
-    def _on_compressed(self, message: CompressedImage) -> None:
-        received_s = time.monotonic()
+    def _on_compressed(self, message: CompressedImage, received_s: float) -> None:
         try:
             check_compressed(message)
         except LapaError as error:
@@ -73,8 +71,7 @@ class Inputs:
         self._drive.refuse_image()
         self._warn(str(error))
 
-    def _on_joints(self, message: JointState) -> None:
-        received_s = time.monotonic()
+    def _on_joints(self, message: JointState, received_s: float) -> None:
         try:
             self._drive.hear_joints(message.name, message.position, received_s)
         except LapaError as error:

@@ -31,6 +31,7 @@ from lapa_edge_ros.drive import Drive
 from lapa_edge_ros.inputs import WARN_EVERY_S, Inputs
 from lapa_edge_ros.outputs import GripperOutput, Output, build_output
 from lapa_edge_ros.parameters import declare_parameters, read_settings
+from lapa_edge_ros.receipt import timed
 from lapa_edge_ros.services import Services
 from lapa_edge_ros.settings import Settings, check_settings
 from lapa_edge_ros.table import ROWS
@@ -58,7 +59,7 @@ class PolicyNode(LifecycleNode):
         self._latent = None
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", EVERY)
         # A press that is let go at once must not be replaced before it was heard.
-        self.create_subscription(Bool, "~/estop", self._on_estop, EVERY)
+        self.create_subscription(Bool, "~/estop", timed(self._on_estop), EVERY)
         self.create_subscription(String, "~/instruction", self._on_instruction, SURE)
         Services(self, self._latches, lambda: self._active, self._forget)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -201,8 +202,8 @@ class PolicyNode(LifecycleNode):
         self._inputs, self._outputs, self._latent = None, [], None
         self._drive = None
 
-    def _on_estop(self, message: Bool) -> None:
-        self._latches.set_estop(message.data, time.monotonic())
+    def _on_estop(self, message: Bool, received_s: float) -> None:
+        self._latches.set_estop(message.data, received_s)
 
     def _on_instruction(self, message: String) -> None:
         if self._active:
