@@ -89,6 +89,17 @@ def test_torch_and_the_robot_decode_alike(decoding):
         np.testing.assert_allclose(head.forward(row.numpy()), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_the_near_steps_of_a_long_chunk_count_for_as_much_as_all_of_it():
+    spec = tiny_spec(a=2, chunk=48)
+    near, far = torch.zeros(3, 48, 2), torch.zeros(3, 48, 2)
+    near[:, :8], far[:, 8:] = 1.0, 1.0
+    for wanted, expected in ((near, (1 + 8 / 48) / 2), (far, (0 + 40 / 48) / 2)):
+        loss, _ = chunk_loss(
+            spec.action, torch.zeros_like, wanted.flatten(1), wanted.flatten(1), None
+        )
+        assert loss.item() == pytest.approx(expected)
+
+
 def test_a_flow_learns_both_of_two_ways_where_regression_takes_neither():
     spec = spec_of("flow", flow_steps=8)
     torch.manual_seed(0)
