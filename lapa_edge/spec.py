@@ -121,7 +121,8 @@ class PolicySpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Everything needed to feed the policy and to read its answer.
 
     `cameras` names the views that the policy looks at, in order, all of the size of `frame`.
-    `policy_state` says whether it is told the robot's state too. `head_inputs` are the parts of
+    `policy_state` says whether it is told the robot's state too, be it to go by, or only to hand it
+    to the head as the last part of the context. `head_inputs` are the parts of
     the action head's input, in the order of `HEAD_PARTS`.
     """
 

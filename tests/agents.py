@@ -20,16 +20,20 @@ from lapa_edge.train.run_directory import RunDirectory
 
 
 def tiny_agent(
-    n: int = 3, seed: int = 0, decoding: Decoding = "direct", **policy: Any
+    n: int = 3,
+    seed: int = 0,
+    decoding: Decoding = "direct",
+    look_state: bool = False,
+    **policy: Any,
 ) -> tuple[ActionsConfig, Agent]:
     """A randomly initialised agent with `n` codes of 4; ``n=0`` is Scratch, without codes.
 
     `policy` are further fields of its `PolicyConfig`.
     """
     spec = replace(
-        tiny_spec(n=n, k=4, d=3, context_dim=8, height=32, width=32),
+        tiny_spec(n=n, k=4, d=3, context_dim=8 + 4 * look_state, height=32, width=32),
         cameras=policy.get("cameras", PolicyConfig.cameras),
-        policy_state="state_names" in policy,
+        policy_state=look_state or "state_names" in policy,
     )
     if decoding != "direct":
         steps, bins = (3, 0) if decoding == "flow" else (0, 5)
@@ -50,6 +54,7 @@ def tiny_agent(
             **policy,
         ),
         head=ActionHeadConfig(width=16, blocks=2),
+        look_state=look_state,
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -65,6 +65,9 @@ class Actions(BaselineFlags):
     """What the head is told, in this order; latent, context and state are always among it."""
     latent_input: Literal["quantized", "continuous", "both"] = "both"
     """The latent as the codes' vectors, as predicted before quantization, or both."""
+    look_state: bool = False
+    """Tell the head where the robot was at the look too: it then knows how much of a late plan is
+    done."""
     code_weight: float = 0.0
     """Weight of still predicting the demos' codes while the trunk is fine-tuned."""
 
@@ -154,6 +157,7 @@ def _train_actions(flags: Actions) -> None:
         latent_input=flags.latent_input,
         decoding=flags.decoding,
         code_weight=flags.code_weight,
+        look_state=flags.look_state,
     )
     config = replace(config, colour=flags.colour, erase=flags.erase)
     store = flags.frames(dataset, config.spec.frame)

@@ -71,7 +71,12 @@ def train_baseline(flags: Actions) -> None:
         _refuse(name, "it is pretrained on video of one camera", cameras=flags.cameras)
     if flags.baseline == "unipi":
         _refuse(name, "it predicts patches", backbone=flags.has_backbone)
-        _refuse(name, "its actions are read from frames", decoding=flags.decoding != "direct")
+        _refuse(
+            name,
+            "its actions are read from frames",
+            decoding=flags.decoding != "direct",
+            look_state=flags.look_state,
+        )
     if flags.baseline != "scratch" and flags.video is None:
         raise ConfigError(
             f"--baseline {flags.baseline}",
@@ -94,6 +99,7 @@ def train_baseline(flags: Actions) -> None:
         gap_s=(flags.gap_s,),
         trunk_rate=flags.trunk_rate,
         head_inputs=flags.head_inputs,
+        look_state=flags.look_state,
         decoding=flags.decoding,
         common=flags.loop(),
     )

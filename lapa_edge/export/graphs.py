@@ -26,7 +26,6 @@ from torch import Tensor, nn
 
 from lapa_edge.errors import ConfigError
 from lapa_edge.model.agent import Agent
-from lapa_edge.model.policy import LatentPolicy
 from lapa_edge.spec import PolicySpec
 
 # The newest that TensorRT 10.3 (JetPack 6.2) reads. GELU is one operator in it, which ONNX Runtime
@@ -47,7 +46,6 @@ def export_graphs(agent: Agent, spec: PolicySpec) -> dict[str, bytes]:
     check_fits(agent, spec)
     # A copy, so that the caller's agent keeps its device and its training mode.
     agent = copy.deepcopy(agent).cpu().float().eval()
-    policy = agent.instructed.policy
     image = torch.zeros(1, 3 * len(spec.cameras), spec.frame.height, spec.frame.width)
     text = torch.zeros(1, spec.text.d)
     seen = {"image": image, "text": text}
@@ -55,14 +53,10 @@ def export_graphs(agent: Agent, spec: PolicySpec) -> dict[str, bytes]:
         seen["state"] = torch.zeros(1, len(spec.state.names) + 1)
     ids = torch.zeros(1, spec.text.max_tokens, dtype=torch.int64)
     x = torch.zeros(1, spec.head_input_dim)
-    if spec.latent:
-        outputs = ["logits", "context"]
-        policy_graph = export_graph(policy, tuple(seen.values()), list(seen), outputs)
-    else:
-        only = _ContextOnly(policy)
-        policy_graph = export_graph(only, tuple(seen.values()), list(seen), ["context"])
+    outputs = ["logits", "context"] if spec.latent else ["context"]
+    look = _Look(agent, outputs)
     return {
-        POLICY: policy_graph,
+        POLICY: export_graph(look, tuple(seen.values()), list(seen), outputs),
         TEXT_ENCODER: export_graph(agent.instructed.text.whole(), (ids,), ["ids"], ["text"]),
         ACTION_HEAD: export_graph(agent.head, (x,), ["x"], ["chunk"]),
     }
@@ -99,9 +93,9 @@ def check_fits(agent: Agent, spec: PolicySpec) -> None:
     found = {
         "frame height and width": (policy.config.height, policy.config.width),
         "number of cameras": (len(policy.config.cameras),),
-        "policy state": (policy.config.state_dim,),
+        "policy state": (agent.state_dim,),
         "latent n": (policy.n,),
-        "context_dim": (policy.config.context_dim,),
+        "context_dim": (agent.context_dim,),
         "text max_tokens and d": (text.max_tokens, text.d),
         "action head input": (agent.head.input.in_features,),
         "action head output": (agent.head.output.out_features,),
@@ -130,16 +124,18 @@ def check_fits(agent: Agent, spec: PolicySpec) -> None:
             )
 
 
-class _ContextOnly(nn.Module):
-    """A policy without codes: its empty logits are no output a runtime could bind."""
+class _Look(nn.Module):
+    """A look of the agent; the empty logits of one without codes are no output to bind."""
 
-    def __init__(self, policy: LatentPolicy) -> None:
+    def __init__(self, agent: Agent, outputs: Sequence[str]) -> None:
         super().__init__()
-        self.policy = policy
+        self.agent, self.codes = agent, "logits" in outputs
 
-    def forward(self, image: Tensor, text: Tensor, state: Tensor | None = None) -> Tensor:
-        context: Tensor = self.policy(image, text, state)[1]
-        return context
+    def forward(
+        self, image: Tensor, text: Tensor, state: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        logits, context = self.agent.see(image, text, state)
+        return (logits, context) if self.codes else (context,)
 
 
 def _strip_provenance(model: onnx.ModelProto) -> None:

@@ -88,7 +88,7 @@ def chunk_loss(
         error = (network(flow_input(x, noisy, time)) - (wanted - noise)).square()
     else:
         error = (network(x) - wanted).abs()
-    error = error.unflatten(1, (-1, a))  # [b, p, a]
+    error = error.view(len(error), -1, a)  # [b, p, a]
     return _mean(error), {"first_step": error[:, 0].mean()}
 
 

@@ -33,6 +33,7 @@ from lapa_edge.errors import ConfigError
 from lapa_edge.model.action_head import ActionHeadConfig, head_input
 from lapa_edge.model.agent import Agent, InstructedPolicy, no_codebook
 from lapa_edge.model.decoding import ActionBins, chunk_loss
+from lapa_edge.model.look_state import LookState, look_state_width
 from lapa_edge.model.policy import PolicyConfig, state_input
 from lapa_edge.model.unipi import UniPi, UniPiConfig
 from lapa_edge.spec import (
@@ -92,6 +93,8 @@ class ActionsConfig:
     """Augmentation: largest side of a hidden rectangle, as a share of the frame's."""
     latent_input: LatentInput = "both"
     """What of the latent the head is told: the codes' vectors, the context, or both."""
+    look_state: bool = False
+    """Whether the context ends with the state at the look, see `model.look_state`."""
     code_weight: float = 0.0
     """Weight of still predicting the codes while the trunk is fine-tuned; 0 lets them go."""
     unipi: UniPiConfig | None = None
@@ -105,6 +108,10 @@ class ActionsConfig:
         if self.code_weight and not self.trunk_rate:
             problem = "a frozen trunk predicts the codes that it predicted before"
             raise ConfigError("code_weight", problem, "give --trunk-rate too, 0.1 for instance")
+        if self.look_state and not self.spec.state.names:
+            raise ConfigError("look_state", "the robot has no state")
+        if self.look_state and self.latent_input == "quantized":
+            raise ConfigError("look_state", "it is part of the context, which quantized hides")
         if self.latent_input != "both" and not self.spec.latent:
             raise ConfigError("latent_input", "from scratch there is but the context")
 
@@ -220,6 +227,7 @@ def actions_config(
     latent_input: LatentInput = "both",
     decoding: Decoding = "direct",
     code_weight: float = 0.0,
+    look_state: bool = False,
 ) -> ActionsConfig:
     """Stage 3 settings for these demos: their normalisation and, from scratch, their words."""
     words = tokenizer or build_words(policy.text, dataset)
@@ -241,7 +249,12 @@ def actions_config(
             f"got {', '.join(spec.state.names)}",
             "give demos of the robot the policy was trained with",
         )
-    spec = replace_fields(spec, cameras=policy.cameras, policy_state=bool(policy.state_names))
+    spec = replace_fields(
+        spec,
+        cameras=policy.cameras,
+        policy_state=look_state or bool(policy.state_names),
+        context_dim=policy.context_dim + look_state * look_state_width(len(spec.state.names)),
+    )
     check_spec(spec)
     return ActionsConfig(
         spec=spec,
@@ -252,6 +265,7 @@ def actions_config(
         trunk_rate=trunk_rate,
         latent_input=latent_input,
         code_weight=code_weight,
+        look_state=look_state,
     )
 
 
@@ -272,7 +286,11 @@ def build_agent(config: ActionsConfig, pretrained: Pretrained | None) -> Agent:
             instructed.register_module("policy", UniPi(config.policy, config.unipi))
     spec = config.spec
     bins = ActionBins(len(spec.action.names), spec.action.bins) if spec.action.bins else None
-    return Agent(instructed, codebook, spec.head_input_dim, spec.head_output_dim, config.head, bins)
+    look_state = LookState(spec.state.mean, spec.state.std) if config.look_state else None
+    return Agent(
+        instructed, codebook, spec.head_input_dim, spec.head_output_dim, config.head, bins,
+        look_state,
+    )  # fmt: skip
 
 
 def with_blend(config: ActionsConfig, blend_s: float) -> ActionsConfig:

@@ -259,6 +259,7 @@ class _Training:
             trunk_rate=rate,
             head_inputs=self.config.head_inputs,
             decoding="direct" if self.method == "unipi" else self.config.decoding,
+            look_state=self.config.look_state and self.method != "unipi",
         )
 
     def _replanning(self) -> TimingSpec:

@@ -74,8 +74,11 @@ def test_an_agent_with_two_cameras_and_a_state_is_trained_and_looks_at_its_data(
 
 
 def test_scratch_learns_from_two_cameras_too(two_cameras: Path, tmp_path: Path) -> None:
-    flags = ["--baseline", "scratch", "--cameras", TOP, WRIST, "--out", str(tmp_path / "run")]
-    assert lapa_train("actions", *stage(two_cameras, *flags)) == 0
+    flags = ["--baseline", "scratch", "--cameras", TOP, WRIST, "--look-state"]
+    assert lapa_train("actions", *stage(two_cameras, *flags, "--out", str(tmp_path / "run"))) == 0
+    config, _ = read_agent(RunDirectory(tmp_path / "run"))
+    assert config.look_state
+    assert config.spec.policy_state
 
 
 def test_codes_are_kept_behind_two_cameras(two_cameras: Path, tmp_path: Path) -> None:
@@ -95,6 +98,7 @@ def test_codes_are_kept_behind_two_cameras(two_cameras: Path, tmp_path: Path) ->
         (["--baseline", "scratch", "--erase", "0.2"], "leave --erase out"),
         (["--baseline", "scratch", "--latent-input", "continuous"], "leave --latent-input out"),
         (["--baseline", "unipi", "--video", "x", "--decoding", "bins"], "leave --decoding out"),
+        (["--baseline", "unipi", "--video", "x", "--look-state"], "leave --look-state out"),
         (["--latents", "x", "--policy", "x", "--gap-s", "1"], "--gap-s: counts beside --baseline"),
     ],
 )

@@ -23,6 +23,8 @@ EVERYTHING = {"cameras": CAMERAS, "state_names": STATE, "decoder": "autoregressi
 OPTIONS = {
     "everything": (3, EVERYTHING),
     "no codes": (0, {"cameras": CAMERAS, "state_names": STATE}),
+    "look state": (3, {"look_state": True}),
+    "look state, no codes": (0, {"look_state": True, "state_names": STATE}),
     "timm vit": (3, {"backbone": "timm:test_vit"}),
     "timm cnn": (3, {"backbone": "timm:test_resnet"}),
 }
@@ -81,7 +83,9 @@ def test_codes_that_follow_from_a_tie_are_not_counted_as_choices_of_their_own():
 def test_a_policy_that_is_another_is_found(exported):
     config, agent, bundle = exported
     other = copy.deepcopy(agent)
-    if config.spec.policy_state:
+    if config.look_state:
+        other.look_state.std.mul_(2)
+    elif config.spec.policy_state:
         other.instructed.policy.set_state_scale((1.0,) * 3, (2.0,) * 3)
     else:
         other.instructed.policy.stem.scale.mul_(1.1)

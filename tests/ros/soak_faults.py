@@ -106,7 +106,11 @@ class Camera(Moody):
 
 
 class Joints(Moody):
-    """Positions that come, come not, or mean nothing."""
+    """Positions that come, come not, or mean nothing.
+
+    The node gathers joints one by one: the last is good in a good state alone, or several bad ones
+    would make up a whole.
+    """
 
     rate_hz = 50.0
     moods: ClassVar = {"steady": 6, "silent": 1, "incomplete": 1, "not_numbers": 1}
@@ -124,7 +128,7 @@ class Joints(Moody):
 
     def not_numbers(self):
         self.spoil()
-        self._robot.send_state((0.1, self._rng.choice((np.nan, np.inf, -np.inf)), 0.3))
+        self._robot.send_state((0.1, 0.2, self._rng.choice((np.nan, np.inf, -np.inf))))
 
 
 class Operator(Moody):

@@ -167,10 +167,10 @@ def test_training_predicts_more_than_a_copy_of_the_frame(
     assert last["gain"] > 0
 
 
-@pytest.mark.parametrize("scratch", [False, True])
+@pytest.mark.parametrize(("scratch", "look_state"), [(False, False), (True, False), (False, True)])
 def test_policy_and_actions_train_and_read_back(
     labels: Path, latents: RunDirectory, folder: Path, store: FrameStore, tmp_path: Path,
-    scratch: bool,
+    scratch: bool, look_state: bool,
 ) -> None:  # fmt: skip
     dataset = read_dataset(folder)
     found = read_labels(labels)
@@ -190,6 +190,7 @@ def test_policy_and_actions_train_and_read_back(
         chunk=4,
         loop=LOOP,
         trunk_rate=0.3,
+        look_state=look_state,
     )
     run3 = RunDirectory(tmp_path / "actions")
     trained = train_actions(

@@ -93,6 +93,8 @@ class MethodConfig:
     """What the action head is told."""
     decoding: Decoding = "direct"
     """How the head's numbers become a chunk; unipi's is always direct."""
+    look_state: bool = False
+    """Whether the head is told the state at the look too; unipi's never is."""
     common: LoopConfig = field(default_factory=LoopConfig)
     """What else the training loops share; steps, batch, rate and seed are those above."""
 
