@@ -1,6 +1,8 @@
 """The node with a control loop that does not start while a file is there.
 
 REFUSE=/path/to/file python refusing_node.py --ros-args ...
+
+Where the file holds a word, the loop fails with it as no code of ours should.
 """
 
 import os
@@ -19,6 +21,8 @@ start = ControlLoop.start
 def refusing_start(loop):
     """`ControlLoop.start`, or what it raises where the system has no thread to give."""
     if REFUSE.exists():
+        if bug := REFUSE.read_text():
+            raise RuntimeError(bug)
         raise ConfigError("control loop", "no thread")
     start(loop)
 

@@ -135,3 +135,25 @@ def test_a_reset_that_cannot_begin_an_episode_is_answered_and_ends_inactive(rigs
     assert rig.robot.change_state("activate")
     rig.drive()
     assert rig.node.interrupt()[0] == 0
+
+
+def test_a_transition_with_a_bug_ends_unconfigured_and_free_to_begin_again(rigs, bundle, tmp_path):
+    flag = tmp_path / "refuse"
+    flag.write_text("unforeseen")
+    rig = rigs.start(
+        model_path=bundle.root, instruction="push left", start_enabled=True,
+        program=[PROGRAM], environment={"REFUSE": str(flag)},
+    )  # fmt: skip
+    rig.robot.feed()
+    assert rig.robot.change_state("configure")
+    assert not rig.robot.change_state("activate")
+    assert rig.robot.node_state() == "unconfigured"
+    assert not rig.robot.listen(0.3), "nothing is commanded"
+    flag.unlink()
+    assert rig.robot.change_state("configure")
+    assert rig.robot.change_state("activate")
+    rig.robot.wait_for_command(moving=True)
+    assert rig.node.interrupt()[0] == 0
+    assert "RuntimeError('unforeseen')" in rig.node.log
+    assert "a transition from inactive failed" in rig.node.log
+    assert "Traceback" not in rig.node.log

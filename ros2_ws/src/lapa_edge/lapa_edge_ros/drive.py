@@ -113,6 +113,7 @@ class Drive:
 
         Raises:
             ConfigError: a thread of the last episode still hangs, or the system refused an option.
+            RuntimeError: the system has no thread to give.
         """
         self._check_left()
         self._camera.forget()
@@ -126,9 +127,13 @@ class Drive:
             log=self._log,
         )
         inference.instruct(self._settings.instruction)  # whatever the last episode was told
-        self._start_commanding(inference)
+        try:
+            self._start_commanding(inference)
+            inference.start()
+        except Exception:
+            self._end_commanding(END_S)
+            raise
         self._inference = inference
-        inference.start()
 
     def forget(self) -> None:
         """Begin a new episode; the policy's thread goes on, and its instruction stays.
