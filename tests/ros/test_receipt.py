@@ -3,13 +3,13 @@
 import time
 
 import pytest
-import rclpy
 from dds import OVER_DDS
 from fake_robot import FakeRobot
 from lapa_edge_ros import receipt
 from lapa_edge_ros.inputs import Inputs
 from node_parts import settings
 from pictures import compressed, picture
+from rclpy import Context, create_node
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.subscription import Subscription
 
@@ -21,9 +21,9 @@ PATIENCE_S = 20.0
 @pytest.fixture
 def node(ros_environment):
     """A node of an executor that handles nothing until it is told to."""
-    context = rclpy.Context()
+    context = Context()
     context.init()
-    node = rclpy.create_node("starved", context=context, namespace="/receipt")
+    node = create_node("starved", context=context, namespace="/receipt")
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     yield node
