@@ -30,6 +30,7 @@ from lapa_edge.runtime.motion_gate.latches import Latches
 from lapa_edge.runtime.motion_gate.limits import MotionLimits, StaleAction, check_limits
 from lapa_edge.runtime.motion_gate.meaning import ActionMeaning
 from lapa_edge.runtime.motion_gate.permission import first_stop, state_stop
+from lapa_edge.runtime.motion_gate.place import Place
 from lapa_edge.runtime.motion_gate.reasons import STALE, Clamp, Stop, StopReason
 from lapa_edge.runtime.safety import Command
 from lapa_edge.runtime.standstill import Standstill
@@ -58,6 +59,7 @@ class _Rules:
 
     ages: AgeLimits
     clamps: Clamps
+    place: Place
     stale_action: StaleAction
 
 
@@ -124,9 +126,10 @@ class MotionGate:
         """
         check_ages(ages, self._spec.timing.max_latent_age_s)
         check_limits(limits, self._meaning, self._spec.action)
-        action, period_s = self._spec.action, self._period_s
-        clamps = Clamps(action, self._bundle, self._meaning, limits, period_s)
-        self._rules = _Rules(ages, clamps, limits.stale_action)
+        spec, bundle, meaning = self._spec, self._bundle, self._meaning
+        clamps = Clamps(spec.action, bundle, meaning, limits, self._period_s)
+        place = Place(spec, bundle, meaning, limits)
+        self._rules = _Rules(ages, clamps, place, limits.stale_action)
 
     def reset(self) -> None:
         """Forget the episode: what was sent and measured. Latches and counts stay."""
@@ -144,9 +147,9 @@ class MotionGate:
         """
         rules, latch = self._rules, self.latches.state
         try:
-            self._see(facts.state)
-            ages = rules.ages
-            stop = first_stop(latch, facts, command, ages, a=self._a, s=self._s)
+            outside = self._see(facts.state, rules.place)
+            a, s = self._a, self._s
+            stop = first_stop(latch, facts, command, rules.ages, a=a, s=s, outside=outside)
             if stop is None:
                 gated = self._move(rules, command, facts)
             elif stop.reason in STALE and self._may_brake(rules, facts):
@@ -172,9 +175,17 @@ class MotionGate:
         self.counts.note(gated.reason, gated.clamps)
         return gated
 
-    def _see(self, state: NDArray[np.float32] | None) -> None:
-        if self._has_positions and state is not None and self._fits(state):
+    def _see(self, state: NDArray[np.float32] | None, place: Place) -> str | None:
+        """Note where the robot is; which position is out of range, where it was sent nothing yet.
+
+        Far outside it is as good as unknown: it is told nothing until somebody brought it inside.
+        """
+        if not self._has_positions or state is None or not self._fits(state):
+            return None
+        outside, far = place.outside(state) if self._last is None else (None, False)
+        if not far:
             self._standstill.see(state)
+        return outside
 
     def _fits(self, state: NDArray[np.float32] | None) -> bool:
         return state is not None and state.shape == (self._s,)

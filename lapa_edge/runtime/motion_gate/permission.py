@@ -16,7 +16,14 @@ from lapa_edge.runtime.safety import Command
 
 
 def first_stop(
-    latch: LatchState, facts: Facts, command: Command, ages: AgeLimits, *, a: int, s: int
+    latch: LatchState,
+    facts: Facts,
+    command: Command,
+    ages: AgeLimits,
+    *,
+    a: int,
+    s: int,
+    outside: str | None = None,
 ) -> Stop | None:
     """Why the robot may not move; None where it may.
 
@@ -25,6 +32,7 @@ def first_stop(
         facts, ages: what is known, and how old it may be.
         command: what the policy wants; one that is stopped already stays so.
         a, s: how many values an action and a state have. Without states none is asked for.
+        outside: which position an arm that was sent nothing has beyond its range, see `place`.
     """
     return (
         _people(latch)
@@ -33,6 +41,7 @@ def first_stop(
         or _image(facts, ages)
         or _latent(facts, command, ages)
         or (state_stop(facts, ages) if s else None)
+        or (Stop(StopReason.STATE_OUT_OF_RANGE, outside) if outside else None)
         or _numbers(facts, command, a, s)
         or _chunk(facts, ages)
     )

@@ -22,6 +22,7 @@ class StopReason(Enum):
     NO_STATE = "no_state"
     STATE_AGE = "state_age"
     STATE_NOT_FINITE = "state_not_finite"
+    STATE_OUT_OF_RANGE = "state_out_of_range"  # before an arm's first command
     POLICY = "policy"  # the command came as a stop: `Command.stopped` says why
     NOT_FINITE = "not_finite"
     WRONG_SIZE = "wrong_size"

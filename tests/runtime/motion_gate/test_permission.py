@@ -31,6 +31,7 @@ CAUSES = [
     (StopReason.NO_STATE, {}, {"state": None}, None),
     (StopReason.STATE_AGE, {}, {"state_age_s": 0.21}, None),
     (StopReason.STATE_NOT_FINITE, {}, {"state": np.array([0, NAN], np.float32)}, None),
+    (StopReason.STATE_OUT_OF_RANGE, {}, {}, None),  # what is outside is told beside the facts
     (StopReason.POLICY, {}, {}, wants(0, 0, stopped="the policy has not looked yet")),
     (StopReason.NOT_FINITE, {}, {}, wants(0, NAN)),
     (StopReason.WRONG_SIZE, {}, {}, wants(0, 0, 0)),
@@ -50,6 +51,7 @@ TEXTS = {
     StopReason.NO_STATE: "the robot has not told its state yet",
     StopReason.STATE_AGE: "state is 0.210 s old, more than 0.200 s",
     StopReason.STATE_NOT_FINITE: "state is not finite",
+    StopReason.STATE_OUT_OF_RANGE: "joint_1 stands outside",
     StopReason.POLICY: "the policy has not looked yet",
     StopReason.NOT_FINITE: "action is not finite",
     StopReason.WRONG_SIZE: "action: expected 2 values, got [3]",
@@ -57,17 +59,21 @@ TEXTS = {
 }
 
 
-def ask(latch=FREE, facts=None, command=None, ages=LIMITS, s=2):
+def ask(latch=FREE, facts=None, command=None, ages=LIMITS, s=2, outside=None):
     facts = fresh((0, 0)) if facts is None else facts
-    return first_stop(latch, facts, wants(0, 0) if command is None else command, ages, a=2, s=s)
+    command = wants(0, 0) if command is None else command
+    return first_stop(latch, facts, command, ages, a=2, s=s, outside=outside)
 
 
 def ask_causes(*causes):
     latch, facts, command = FREE, fresh((0, 0)), None
-    for _, latch_changes, fact_changes, other in causes:
+    outside = None
+    for reason, latch_changes, fact_changes, other in causes:
         latch, facts = replace(latch, **latch_changes), replace(facts, **fact_changes)
         command = other or command
-    return ask(latch, facts, command)
+        if reason is StopReason.STATE_OUT_OF_RANGE:
+            outside = TEXTS[reason]
+    return ask(latch, facts, command, outside=outside)
 
 
 def test_where_all_is_well_nothing_stops_the_robot():

@@ -1,5 +1,13 @@
-"""A million random ticks: whatever comes in, what goes out is finite, bounded, fresh and slow."""
+"""Random sequences: whatever comes in, what goes out is finite, bounded, fresh and slow.
 
+A script of a thousand ticks is one long sequence, or 125 of eight between which the gate forgets
+the episode and the latches stay. A million of those take about six minutes:
+
+    GATE_SCRIPTS=8000 pytest tests/runtime/motion_gate/test_sequences.py -k short
+"""
+
+import math
+import os
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -13,8 +21,8 @@ from lapa_edge.runtime.motion_gate.facts import Facts
 from lapa_edge.runtime.motion_gate.reasons import Clamp, StopReason
 from lapa_edge.runtime.safety import Command
 
-EXAMPLES = 1000
-SPEED, TURN, ACCELERATION, STEP, BOX = 0.25, 0.5, 2.0, 0.02, 0.1
+SCRIPTS = int(os.environ.get("GATE_SCRIPTS", "500"))
+SPEED, TURN, ACCELERATION, STEP, BOX, REACH = 0.25, 0.5, 2.0, 0.02, 0.1, 2.0
 HAND, ARM = hand_robot(), arm_robot()
 LATE = {StopReason.NO_IMAGE, StopReason.IMAGE_AGE, StopReason.STAMP_AGE}
 LATE |= {StopReason.LATENT_AGE, StopReason.CHUNK_EXHAUSTED}
@@ -30,19 +38,27 @@ class Told:
     clamps: list
     state: np.ndarray  # as it was measured
     sendable: np.ndarray
+    begins: np.ndarray  # bool: whether it is the first of a sequence
     ros_now_s: float
 
+    def unsent(self):
+        """Whether nothing was sent before, by tick; bool."""
+        return ~np.roll(self.sendable, 1) | self.begins
 
-def play(gate, script, a, s):
+
+def play(gate, script, a, s, length):
     """Drive the gate; the robot goes where it is told, but for its drift."""
+    begins = np.arange(TICKS) % length == 0
     columns = (getattr(script, f.name) for f in fields(Script))
     rows = zip(*(x.tolist() if getattr(x, "ndim", 2) == 1 else x for x in columns), strict=True)
     place, ros_now_s = np.zeros(s, np.float32), 1.7e9
     told, reasons, clamps, states, sendable = [], [], [], [], []
-    for (
+    for first, (
         now_s, action, _, _, stopped, image, image_age_s, stamped, stamp_age_s, latent_age_s,
         known, state_age_s, drift, chunked, chunk_age_s, press, stop, reset, enable,
-    ) in rows:  # fmt: skip
+    ) in zip(begins, rows, strict=True):  # fmt: skip
+        if first:
+            gate.reset()
         if press:
             gate.latches.set_estop(press > 0)
         if stop:
@@ -72,14 +88,18 @@ def play(gate, script, a, s):
         clamps.append(gated.clamps)
         states.append(measured)
         sendable.append(gated.sendable)
-    return Told(np.array(told), reasons, clamps, np.array(states), np.array(sendable), ros_now_s)
+    actions, states, sent = np.array(told), np.array(states), np.array(sendable)
+    return Told(actions, reasons, clamps, states, sent, begins, ros_now_s)
 
 
 def check_gripper(script, told, moves, a):
+    """It goes where it is told, and else stays: at the start of a sequence it is open."""
     grip, last = told.action[:, -1], 0.0
     limit = np.float32(1 if a == 7 else 2)
     wanted = np.clip(script.wanted, -limit, limit)
     for i in range(TICKS):
+        if told.begins[i]:
+            last = 0.0
         last = wanted[i] if moves[i] else last
         wanted[i] = last
     assert (grip == wanted).all()
@@ -93,7 +113,8 @@ def check_velocities(velocity, limit, told, rounding, dims_ranged):
     """Norm, change of the norm's vector, and braking, of one group ``[t, d]``."""
     moves = np.array([reason is None for reason in told.reason])
     speed = norms(velocity)
-    before = np.vstack((np.zeros_like(velocity[:1]), velocity[:-1]))
+    before = np.roll(velocity, 1, axis=0)
+    before[told.begins] = 0
     change = norms(velocity - before)
     assert (speed <= limit + rounding).all()
     at_end = np.array([bool(clamps & RANGES) for clamps in told.clamps]) & dims_ranged
@@ -109,7 +130,8 @@ def check_range(place, velocity, low, high, slack):
 
 
 @pytest.mark.slow
-@settings(max_examples=EXAMPLES, deadline=None, database=None)
+@pytest.mark.parametrize("length", [pytest.param(TICKS, id="long"), pytest.param(8, id="short")])
+@settings(max_examples=SCRIPTS, deadline=None, database=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     faults=st.sampled_from([0.0, 0.01, 0.1, 0.5]),
@@ -118,7 +140,7 @@ def check_range(place, velocity, low, high, slack):
     ranged=st.booleans(),
 )
 @example(seed=642, faults=0.5, stale_action="stop", arm=True, ranged=False)  # half a first state
-def test_no_sequence_makes_an_unsafe_command(seed, faults, stale_action, arm, ranged):
+def test_no_sequence_makes_an_unsafe_command(length, seed, faults, stale_action, arm, ranged):
     spec = ARM if arm else HAND
     a, s = len(spec.action.names), len(spec.state.names)
     limits = {"max_acceleration": ACCELERATION, "stale_action": stale_action}
@@ -133,10 +155,12 @@ def test_no_sequence_makes_an_unsafe_command(seed, faults, stale_action, arm, ra
             limits |= {"workspace_min_m": (-BOX,) * 3, "workspace_max_m": (BOX,) * 3}
     gate = build_gate(spec, AGES, **limits)
     script = write_script(np.random.default_rng(seed), faults, a, s)
-    told = play(gate, script, a, s)
+    told = play(gate, script, a, s, length)
 
-    assert told.reason == expected_reasons(script, told.ros_now_s, a)
-    bound = 2.0 if arm else 1.0
+    reach = REACH if arm else math.inf
+    outside = told.unsent() & (np.abs(told.state) > reach).any(1)
+    assert told.reason == expected_reasons(script, told.ros_now_s, a, outside)
+    bound = REACH if arm else 1.0
     assert np.isfinite(told.action).all()
     assert (np.abs(told.action) <= bound).all()
     moves = np.array([reason is None for reason in told.reason])
@@ -146,6 +170,7 @@ def test_no_sequence_makes_an_unsafe_command(seed, faults, stale_action, arm, ra
     assert sum(counted.stops.values()) == (~moves).sum()
     if arm:
         check_arm(told, moves, stale_action, ranged)
+        check_first_commands(script, told)
     else:
         check_hand(told, moves, stale_action, ranged)
 
@@ -163,17 +188,29 @@ def check_hand(told, moves, stale_action, ranged):
 def check_arm(told, moves, stale_action, ranged):
     """A step counts from the last command that was sent; before any, from where the arm is."""
     joints, measured = told.action[:, :2].astype(np.float64), told.state[:, ::-1]
-    sent = np.append(False, told.sendable[:-1])
-    steps = joints - np.where(sent[:, None], np.roll(joints, 1, axis=0), measured)
+    last = np.where(told.unsent()[:, None], measured, np.roll(joints, 1, axis=0))
+    steps = joints - last
     spacing = 2.4e-7  # of float32 below 2
     assert not (np.abs(steps[moves]) > STEP + spacing).any()
     velocity = steps / PERIOD_S
-    before = np.vstack((np.zeros(2), velocity[:-1]))
+    before = np.roll(velocity, 1, axis=0)
     at_once = np.array([stale_action == "stop" or r not in LATE for r in told.reason])
     before[1:][~moves[:-1]] = np.nan  # it braked, or did not: the hand's test tells
     before[1:][~moves[:-1] & at_once[:-1]] = 0
+    before[told.begins] = 0
     calm = moves & np.array([not clamps & RANGES for clamps in told.clamps])
     change = np.abs(velocity - before)[calm]
     assert not (change > ACCELERATION * PERIOD_S + 4 * spacing / PERIOD_S).any()
     if ranged:
-        check_range(joints[:-1][moves[1:]][:, 0], velocity[1:][moves[1:]][:, 0], -BOX, BOX, spacing)
+        check_range(last[moves][:, 0], velocity[moves][:, 0], -BOX, BOX, spacing)
+
+
+def check_first_commands(script, told):
+    """Nothing is sent until a state is whole and within reach; then no joint jumps."""
+    distance = np.abs(told.state).max(1)
+    length = np.diff(np.append(np.flatnonzero(told.begins), TICKS))[0]
+    placed = (script.state & (distance <= REACH + STEP)).reshape(-1, length)  # NaN is not
+    assert (told.sendable == np.logical_or.accumulate(placed, 1).ravel()).all()
+    first = told.sendable & told.unsent()
+    steps = told.action[first, :2] - told.state[first, ::-1]
+    assert (np.abs(steps) <= STEP + 2.4e-7).all()
