@@ -4,15 +4,19 @@ A task is a suite and a number, ``libero_goal/3``; its words come from the simul
 changes of its hand's pose at 20 Hz, each action in [-1, 1]. The state is that of the converted
 datasets (LeRobot's, OpenVLA's RLDS): hand position, axis-angle, the two fingers.
 
-Written against the published API (Lifelong-Robot-Learning/LIBERO) and tested with a stand-in of
-it: it has not been run against the real simulator, whose requirements exclude this project's.
-LIBERO itself imports torch, to load its initial scenes.
+Run against hf-libero 0.1.4, robosuite 1.4.0 and MuJoCo 3.3, whose own requirements exclude this
+project's but are not needed; some meshes were stand-ins there. Its first import asks on the
+terminal where data sets go, and its first scene downloads its models: neither may happen in an
+evaluation, so both must have happened before. It imports torch, to load its initial scenes.
 """
 
 from __future__ import annotations
 
 import importlib
 import math
+import os
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,8 +28,10 @@ from lapa_edge.evaluate.environment import Entry, check_task, no_expert
 from lapa_edge.evaluate.environments.installed import absent
 
 INSTALL = (
-    "git clone https://github.com/Lifelong-Robot-Learning/LIBERO, "
-    "pip install -r LIBERO/requirements.txt -e LIBERO"
+    "pip install 'lapa-edge[demo,inspect]' opencv-python-headless, then pip install --no-deps "
+    "hf-libero robosuite==1.4.0 bddl==1.0.1 easydict future numba llvmlite termcolor, then once "
+    'python -c "import libero.libero as l; l.get_assets_path()", which asks where its data sets '
+    "go and downloads its models"
 )
 
 # Tasks of each suite, and the step limits that published evaluations give it.
@@ -138,10 +144,25 @@ def _import_simulator() -> tuple[Any, Any]:
         raise MissingDependencyError("LIBERO", f"not installed ({error})", INSTALL) from error
 
 
+def _find_missing(_: Path | None) -> str:
+    if missing := absent("libero", "robosuite", "bddl"):
+        return ", ".join(missing)
+    folder = Path(os.environ.get("LIBERO_CONFIG_PATH", "~/.libero")).expanduser()
+    if not (folder / "config.yaml").exists():
+        return f"{folder}/config.yaml, which its first import asks for"
+    package = find_spec("libero")
+    inside = (package and package.submodule_search_locations) or ()
+    models = [Path(root) / "libero" / "assets" for root in inside]
+    models.append(Path("~/.cache/libero/assets").expanduser())
+    if not any((root / "scenes").is_dir() for root in models):
+        return f"its models in {' or '.join(map(str, models))}"
+    return ""
+
+
 ENTRY = Entry(
     robot=ROBOT,
     step_limits=STEP_LIMITS,
     build=lambda task, _: Libero(task),
-    missing=lambda _: ", ".join(absent("libero", "robosuite")),
+    missing=_find_missing,
     install=INSTALL,
 )

@@ -4,9 +4,11 @@ State and action are those of the Bridge RLDS dataset, under the names that `dat
 so that a policy trained on it fits: hand position, roll, pitch, yaw, gripper (1 open); actions are
 their changes per 0.2 s step, the gripper an absolute opening.
 
-Written against the published API (simpler-env/SimplerEnv and its ManiSkill2_real2sim, 2024-2025)
-and tested with a stand-in of it: it has not been run against the real simulator, which needs
-SAPIEN 2, a Vulkan driver and assets that this project's machines lack.
+Run against simpler-env/SimplerEnv 4ab7178 with its ManiSkill2_real2sim ef7a4d4, SAPIEN 2.2.2 and
+numpy 1.26, on a CPU: Mesa 26's lavapipe has the Vulkan extension that SAPIEN asks for
+(VK_KHR_external_semaphore_fd), Mesa 25.0's has not. The meshes of the table and of the eggplant
+were stand-ins there. SAPIEN 2 was built for numpy 1: with numpy 2 it reads wrong numbers, then
+crashes.
 """
 
 from __future__ import annotations
@@ -19,15 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lapa_edge.data.episode import RobotSpec
-from lapa_edge.errors import DataError, MissingDependencyError
+from lapa_edge.errors import MissingDependencyError
 from lapa_edge.evaluate.environment import Entry, check_task, no_expert
 from lapa_edge.evaluate.environments.installed import absent, find_checkout, importing_from
 
 VARIABLE = "LAPA_SIMPLER"
 INSTALL = (
     "git clone --recurse-submodules https://github.com/simpler-env/SimplerEnv, "
-    "pip install -e SimplerEnv/ManiSkill2_real2sim -e SimplerEnv "
-    f"(or only what they require, and export {VARIABLE}=path/to/SimplerEnv)"
+    "pip install 'numpy<2' -e SimplerEnv/ManiSkill2_real2sim -e SimplerEnv "
+    f"(or only what they require, and export {VARIABLE}=path/to/SimplerEnv); "
+    "it renders by Vulkan: a GPU's driver, or Mesa 26's lavapipe"
 )
 _MARKER = "simpler_env/__init__.py"
 
@@ -89,16 +92,12 @@ class Simpler:
     def state(self) -> NDArray[np.float32]:
         """Hand position in metres, roll, pitch, yaw in radians, gripper in [0, 1]."""
         rotation = _import_rotation()
-        agent = self._observation["agent"]
-        if "eef_pos" not in agent:
-            raise DataError(
-                "SIMPLER observation", f"expected agent/eef_pos, got {', '.join(agent)}",
-                "update ManiSkill2_real2sim",
-            )  # fmt: skip
-        pose = np.asarray(agent["eef_pos"], np.float64)  # [8]: x y z, qw qx qy qz, gripper
-        turned = rotation.from_quat(np.roll(pose[3:7], -1)).as_matrix() @ _DOWN.T
+        agent = self._env.unwrapped.agent
+        hand = agent.controller.controllers["arm"].ee_pose_at_base
+        turned = rotation.from_quat(np.roll(hand.q, -1)).as_matrix() @ _DOWN.T  # q is w x y z
         angles = rotation.from_matrix(turned).as_euler("xyz")
-        return np.concatenate((pose[:3], angles, pose[7:])).astype(np.float32)
+        opening = 1.0 - agent.get_gripper_closedness()
+        return np.concatenate((hand.p, angles, [opening])).astype(np.float32)
 
     def step(self, action: NDArray[np.float32]) -> bool:
         """One control step of 0.2 s."""
@@ -128,7 +127,10 @@ class Simpler:
 
 def _find_missing(simulator: Path | None) -> str:
     found = find_checkout(VARIABLE, simulator, _MARKER)
-    return ", ".join(absent("sapien", *(() if found else ("simpler_env", "mani_skill2_real2sim"))))
+    missing = absent("sapien", *(() if found else ("simpler_env", "mani_skill2_real2sim")))
+    if missing or int(np.__version__.partition(".")[0]) < 2:
+        return ", ".join(missing)
+    return f"numpy < 2 (here is {np.__version__}, whose arrays SAPIEN 2 misreads)"
 
 
 def _import_simulator(simulator: Path | None) -> Any:

@@ -78,7 +78,8 @@ def test_an_environment_that_is_not_installed_says_what_is_missing_and_how_to_ge
     if not entry.missing(None):
         pytest.skip(f"{name} is installed here, so its refusal was not checked")
     with pytest.raises(
-        MissingDependencyError, match=r"not installed.*; git clone .*https://github"
+        MissingDependencyError,
+        match=r"not installed.*; (git clone .*https://github|pip install .*hf-libero)",
     ):
         build_environment(name, entry.tasks()[0])
 

@@ -1,4 +1,7 @@
-"""The adapters against stand-ins of the published APIs; the real simulators do not install here."""
+"""The adapters against stand-ins of the published APIs: what no simulator is needed for.
+
+`test_simpler.py` and `test_libero.py` meet the real ones where they are installed.
+"""
 
 from __future__ import annotations
 
@@ -12,24 +15,36 @@ import numpy as np
 import pytest
 
 from lapa_edge.data.dataset import read_dataset
-from lapa_edge.errors import ConfigError, DataError
+from lapa_edge.errors import ConfigError
 from lapa_edge.evaluate.environment import Environment, score
-from lapa_edge.evaluate.environments import simpler
+from lapa_edge.evaluate.environments import libero, simpler
 from lapa_edge.evaluate.environments.libero import SETTLE_STEPS, Libero, _axis_angle
 from lapa_edge.evaluate.environments.simpler import Simpler
 
 SIMPLER_SOURCE = """
 import numpy as np
 
+class Hand:
+    half = np.sqrt(0.5)  # a quarter turn about y: the gripper looks down
+    p, q = np.array([0.3, 0.1, 0.2]), np.array([half, 0.0, half, 0.0])
+
+class Arm:
+    ee_pose_at_base = Hand
+
+class Agent:
+    def __init__(self):
+        self.controller, self.controllers = self, {"arm": Arm}
+
+    def get_gripper_closedness(self):
+        return 0.25
+
 class Env:
     def __init__(self, task):
-        self.task, self.unwrapped, self.log = task, self, []
-        half = np.sqrt(0.5)  # a quarter turn about y: the gripper looks down
-        self.agent = {"eef_pos": np.array([0.3, 0.1, 0.2, half, 0.0, half, 0.0, 1.0])}
+        self.task, self.unwrapped, self.log, self.agent = task, self, [], Agent()
 
     def observe(self):
         image = np.full((480, 640, 3), len(self.log), np.uint8)
-        return {"image": {"3rd_view_camera": {"rgb": image}}, "agent": self.agent}
+        return {"image": {"3rd_view_camera": {"rgb": image}}}
 
     def reset(self, seed=None, options=None):
         self.log = [("reset", seed, options)]
@@ -85,7 +100,7 @@ def test_simpler_takes_bridges_actions(spoon: Simpler) -> None:
 
 def test_simplers_state_is_level_where_the_gripper_looks_down(spoon: Simpler) -> None:
     spoon.reset(0)
-    assert np.allclose(spoon.state(), [0.3, 0.1, 0.2, 0.0, 0.0, 0.0, 1.0], atol=1e-6)
+    assert np.allclose(spoon.state(), [0.3, 0.1, 0.2, 0.0, 0.0, 0.0, 0.75], atol=1e-6)
 
 
 def test_simpler_scores_its_stages_and_success_most(spoon: Simpler) -> None:
@@ -103,12 +118,36 @@ def test_simplers_robot_has_the_names_of_the_bridge_dataset(shared_data: Path) -
     assert robot.control_hz == simpler.ROBOT.control_hz
 
 
-def test_an_old_simpler_without_hand_pose_is_told_so(spoon: Simpler) -> None:
-    spoon.reset(0)
-    spoon._env.agent.clear()
-    spoon._env.agent["qpos"] = np.zeros(8)
-    with pytest.raises(DataError, match="expected agent/eef_pos, got qpos; update ManiSkill2"):
-        spoon.state()
+def test_sapien_is_refused_beside_a_numpy_that_it_misreads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("sapien", "simpler_env"):
+        (tmp_path / module).mkdir()
+        (tmp_path / module / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(np, "__version__", "2.4.6")
+    assert simpler.ENTRY.missing(tmp_path).startswith("numpy < 2 (here is 2.4.6")
+    monkeypatch.setattr(np, "__version__", "1.26.4")
+    assert simpler.ENTRY.missing(tmp_path) == ""
+
+
+def test_libero_is_refused_until_it_has_been_set_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first import asks a question, which would hang a worker; its first scene downloads."""
+    for module in ("libero", "robosuite", "bddl"):
+        (tmp_path / module).mkdir()
+        (tmp_path / module / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("LIBERO_CONFIG_PATH", raising=False)
+    missing = libero.ENTRY.missing
+    assert missing(None) == f"{tmp_path}/.libero/config.yaml, which its first import asks for"
+    (tmp_path / "config.yaml").touch()
+    monkeypatch.setenv("LIBERO_CONFIG_PATH", str(tmp_path))
+    assert missing(None).startswith(f"its models in {tmp_path}/libero/libero/assets or ")
+    (tmp_path / ".cache/libero/assets/scenes").mkdir(parents=True)
+    assert missing(None) == ""
 
 
 class FakeLiberoEnv:
