@@ -28,7 +28,7 @@ from lapa_edge.evaluate.environments.installed import absent, find_checkout, imp
 VARIABLE = "LAPA_SIMPLER"
 INSTALL = (
     "git clone --recurse-submodules https://github.com/simpler-env/SimplerEnv, "
-    "pip install 'numpy<2' -e SimplerEnv/ManiSkill2_real2sim -e SimplerEnv "
+    "pip install 'numpy<2' 'pyarrow<22' -e SimplerEnv/ManiSkill2_real2sim -e SimplerEnv "
     f"(or only what they require, and export {VARIABLE}=path/to/SimplerEnv); "
     "it renders by Vulkan: a GPU's driver, or Mesa 26's lavapipe"
 )
