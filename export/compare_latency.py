@@ -6,12 +6,18 @@ PyTorch eager and compiled, ONNX Runtime in each precision and on each provider,
 without a CUDA graph, the native head: all in one process, taking turns, on the same frame, after
 warm-up. Every row is held against PyTorch in the same run, since a fast wrong answer is no answer.
 Rows that this machine cannot run are printed too, with the reason.
+
+A row's turn is two calls, of which the second counts: for milliseconds after a call PyTorch's
+OpenMP threads spin on and would take a core from the next row, whose caches are another row's as
+well. With --pause-s it is one call after a rest, as on a robot between two looks: caches are cold,
+threads asleep.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -57,6 +63,8 @@ class CompareFlags:
     """Rounds before them that are not counted."""
     threads: int = 2
     """Threads on the CPU, of PyTorch and of ONNX Runtime alike."""
+    pause_s: float = 0.0
+    """Rest before each call, seconds: 0.1 is a policy at 10 Hz. 0: an uncounted call instead."""
     camera: tuple[int, int] = (480, 640)
     """Rows and columns of the camera frame, pixels."""
     compile: bool = True
@@ -89,6 +97,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[Row]
     machine: Machine
     threads: int
+    pause_s: float
     camera: tuple[int, int]
 
 
@@ -135,7 +144,10 @@ def measure(entries: Entries, flags: CompareFlags) -> Comparison:
     parts = {key: entry for key, entry in entries.items() if callable(entry)}
     logging.getLogger("lapa_edge").info("measuring %d rows, %d rounds", len(parts), flags.repeats)
     latency = measure_parts(
-        {" / ".join(key): part for key, part in parts.items()}, flags.repeats, flags.warm_up
+        {" / ".join(key): part for key, part in parts.items()},
+        flags.repeats,
+        flags.warm_up,
+        prepare=lambda part: time.sleep(flags.pause_s) if flags.pause_s else part(),
     )
     rows = []
     for key, entry in entries.items():
@@ -161,6 +173,7 @@ def measure(entries: Entries, flags: CompareFlags) -> Comparison:
         rows=rows,
         machine=msgspec.structs.replace(machine, versions=versions),
         threads=flags.threads,
+        pause_s=flags.pause_s,
         camera=flags.camera,
     )
 
@@ -324,12 +337,14 @@ def describe(comparison: Comparison) -> str:
     """The comparison in Markdown."""
     machine = comparison.machine
     versions = ", ".join(f"{name} {number}" for name, number in machine.versions.items())
+    pause = f" after {comparison.pause_s:g} s of rest" if comparison.pause_s else ""
     lines = [
         "# From camera frame to codes, and the head alone: milliseconds, batch 1",
         "",
         f"{machine.cpu}, {machine.cores} cores, {comparison.threads} threads, load "
         f"{machine.load:.1f}, {machine.system}; {versions}. Camera {comparison.camera[0]} x "
-        f"{comparison.camera[1]}. Rows took turns; speed-up and parity are against {BASELINE}.",
+        f"{comparison.camera[1]}. Rows took turns{pause}; speed-up and parity are against "
+        f"{BASELINE}.",
         "",
         "| network | on | p50 | p99 | max | speed-up | codes equal | max abs | not run |",
         "|---|---|---:|---:|---:|---:|---:|---:|---|",

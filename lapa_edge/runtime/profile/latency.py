@@ -60,16 +60,26 @@ def measure_parts(
     repeats: int,
     warm_up: int,
     clock: Clock = time.perf_counter_ns,
+    prepare: Callable[[Part], None] | None = None,
 ) -> dict[str, Latency]:
-    """Latency of calls without arguments, interleaved: each runs once per round, in their order."""
-    measured = measure_rounds(lambda: time_parts(parts, clock), repeats, warm_up)
+    """Latency of calls without arguments, interleaved: each runs once per round, in their order.
+
+    `prepare` is called with each part before it is timed, to undo what the one before left behind.
+    """
+    measured = measure_rounds(lambda: time_parts(parts, clock, prepare), repeats, warm_up)
     return {name: summarise(nanoseconds) for name, nanoseconds in measured.items()}
 
 
-def time_parts(parts: Mapping[str, Part], clock: Clock = time.perf_counter_ns) -> dict[str, int]:
+def time_parts(
+    parts: Mapping[str, Part],
+    clock: Clock = time.perf_counter_ns,
+    prepare: Callable[[Part], None] | None = None,
+) -> dict[str, int]:
     """Nanoseconds that each took, run once, in order."""
     took = {}
     for name, part in parts.items():
+        if prepare:
+            prepare(part)
         start = clock()
         part()
         took[name] = clock() - start

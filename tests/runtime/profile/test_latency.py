@@ -35,6 +35,18 @@ def test_parts_take_turns_and_warm_up_is_not_counted():
     assert latency["a"].max_ms == latency["b"].max_ms == 0.001
 
 
+def test_each_part_is_prepared_before_its_time_begins():
+    log, now = [], iter(range(100))
+
+    def clock():
+        log.append("clock")
+        return next(now)
+
+    parts = {"a": lambda: log.append("a"), "b": lambda: log.append("b")}
+    measure_parts(parts, 1, 0, clock=clock, prepare=lambda part: part())
+    assert log == ["a", "clock", "a", "clock", "b", "clock", "b", "clock"]
+
+
 def test_percentiles_are_times_that_occurred():
     latency = summarise(np.array([1, 2, 3, 4, 1000]) * 1_000_000)
     assert (latency.p50_ms, latency.p95_ms, latency.max_ms) == (3, 1000, 1000)
