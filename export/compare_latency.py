@@ -16,6 +16,7 @@ threads asleep.
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -32,7 +33,7 @@ from rich.console import Console
 
 from lapa_edge.artifact import Bundle, load_bundle
 from lapa_edge.cli.command import run_command
-from lapa_edge.errors import LapaError
+from lapa_edge.errors import ConfigError, LapaError
 from lapa_edge.model.agent import Agent
 from lapa_edge.runtime.backends.graph import Arrays, Graph
 from lapa_edge.runtime.backends.onnx_graph import OnnxGraph, Provider
@@ -106,6 +107,8 @@ Entries = dict[tuple[str, str], "Answer | str"]  # network and what runs it: a c
 
 def compare(flags: CompareFlags) -> None:
     """Measure what runs here; print every row, and write the files that are asked for."""
+    if not 0 <= flags.pause_s < math.inf:
+        raise ConfigError("--pause-s", f"expected a time of 0 s or more, got {flags.pause_s:g}")
     bundle = load_bundle(flags.bundle or flags.run / "bundle")
     torch.set_num_threads(flags.threads)
     _, agent = read_agent(RunDirectory(flags.run))
@@ -337,14 +340,14 @@ def describe(comparison: Comparison) -> str:
     """The comparison in Markdown."""
     machine = comparison.machine
     versions = ", ".join(f"{name} {number}" for name, number in machine.versions.items())
-    pause = f" after {comparison.pause_s:g} s of rest" if comparison.pause_s else ""
+    pause = f"{comparison.pause_s:g} s of rest" if comparison.pause_s else "an uncounted call"
     lines = [
         "# From camera frame to codes, and the head alone: milliseconds, batch 1",
         "",
         f"{machine.cpu}, {machine.cores} cores, {comparison.threads} threads, load "
         f"{machine.load:.1f}, {machine.system}; {versions}. Camera {comparison.camera[0]} x "
-        f"{comparison.camera[1]}. Rows took turns{pause}; speed-up and parity are against "
-        f"{BASELINE}.",
+        f"{comparison.camera[1]}. Rows took turns, each after {pause}; speed-up and parity are "
+        f"against {BASELINE}.",
         "",
         "| network | on | p50 | p99 | max | speed-up | codes equal | max abs | not run |",
         "|---|---|---:|---:|---:|---:|---:|---:|---|",

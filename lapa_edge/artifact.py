@@ -7,6 +7,7 @@ before anything in it is used. No file in it is a pickle.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -94,7 +95,9 @@ def write_bundle(
         staging.chmod(0o755)
         swap_directory(staging, root)
     except OSError as error:
-        raise BundleError(f"bundle {root}", f"could not be written ({error.strerror})") from error
+        fix = "free some space" if error.errno == errno.ENOSPC else ""
+        problem = f"could not be written ({error.strerror})"
+        raise BundleError(f"bundle {root}", problem, fix) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return Bundle(root, manifest)

@@ -36,12 +36,14 @@ class Script:
     state: np.ndarray  # bool
     state_age_s: np.ndarray
     drift: np.ndarray  # f32 [t, s], what is measured beyond where the robot was told to go
+    start: np.ndarray  # f32 [t, s], where an arm is measured if a sequence begins here
     chunked: np.ndarray
     chunk_age_s: np.ndarray
     press: np.ndarray  # 1 press, -1 release the e-stop
     stop: np.ndarray
     reset: np.ndarray
     enable: np.ndarray  # 1 enable, -1 disable
+    undone: np.ndarray  # bool: whether the command does not reach the robot
 
 
 def write_script(rng, faults, a, s):
@@ -65,6 +67,7 @@ def write_script(rng, faults, a, s):
     arrived = [x if n == a else np.resize(x, n) for x, n in zip(action, sizes, strict=True)]
     drift = np.cumsum(0.02 * rng.normal(size=(t, s)) * (rng.random((t, s)) < faults), 0)
     drift = np.where(rng.random((t, s)) < faults / 9, np.nan, drift)
+    reach = rng.choice([0.95, 1.005, 1.3], (t, s), p=[0.9, 0.06, 0.04])  # within, a little out, far
     back = seldom(0.3) * rng.random(t) * 2
     return Script(
         now_s=1000 + np.cumsum(PERIOD_S * rng.choice([0, 1, 1, 1, 3], t) - back),
@@ -80,12 +83,14 @@ def write_script(rng, faults, a, s):
         state=~seldom(0.2),
         state_age_s=ages(0.01, AGES.state_timeout_s),
         drift=drift.astype(np.float32),
+        start=(2 * reach * rng.choice([-1, 1, rng.random()], (t, s))).astype(np.float32),
         chunked=rng.random(t) < 0.3,
         chunk_age_s=ages(0.2, AGES.chunk_timeout_s),
         press=np.where(seldom(0.2), 1, np.where(rng.random(t) < 0.2, -1, 0)),
         stop=seldom(0.2),
         reset=rng.random(t) < 0.2,
         enable=np.where(seldom(0.2), -1, np.where(rng.random(t) < 0.2, 1, 0)),
+        undone=seldom(0.3),
     )
 
 

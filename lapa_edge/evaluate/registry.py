@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lapa_edge.errors import ConfigError, MissingDependencyError
-from lapa_edge.evaluate.environment import Entry, Environment
+from lapa_edge.evaluate.environment import Entry, Environment, check_task
 from lapa_edge.evaluate.environments import language_table, libero, metaworld, pusht, simpler
 
 ENVIRONMENTS = {
@@ -37,27 +37,20 @@ def build_environment(name: str, task: str, simulator: Path | None = None) -> En
         ConfigError: no such environment or task, or `simulator` is no checkout of it.
         MissingDependencyError: its simulator is not installed.
     """
-    entry = find_entry(name)
-    _check_simulator(name, entry, simulator)
-    return entry.build(task, simulator)
+    check_environment(name, [task], simulator)
+    return find_entry(name).build(task, simulator)
 
 
 def check_environment(name: str, tasks: Sequence[str], simulator: Path | None = None) -> None:
     """Raise what `build_environment` would, before any work; its simulator is not started."""
     entry = find_entry(name)
     for task in tasks:
-        if task not in entry.step_limits:
-            known = ", ".join(entry.tasks())
-            raise ConfigError(f"task {task!r}", f"not a task of {name}", f"one of: {known}")
-    _check_simulator(name, entry, simulator)
-    if missing := entry.missing(simulator):
-        raise MissingDependencyError(
-            f"environment {name}", f"not installed: {missing}", entry.install
-        )
-
-
-def _check_simulator(name: str, entry: Entry, simulator: Path | None) -> None:
+        check_task(name, task, entry.step_limits)
     if simulator and not entry.from_checkout:
         raise ConfigError(
             f"simulator {simulator}", f"{name} is an installed package", "leave the path out"
+        )
+    if missing := entry.missing(simulator):
+        raise MissingDependencyError(
+            f"environment {name}", f"not installed: {missing}", entry.install
         )

@@ -22,8 +22,8 @@ class Command:
     action ``f32 [a]`` in physical units, always finite and within the spec's limits; stopped: why
     it is the stop action, or None; clamped: how many dimensions had to be brought into bounds;
     latent_age_s: age of the latent it came from, seconds (NaN where there was none). sendable:
-    False as long as a robot of "absolute" actions has not told where it is; a driver sends it
-    nothing, since any position would move it.
+    False as long as a robot of "absolute" actions has not told where it is, or is where it cannot
+    be told to be; a driver sends it nothing, since any position would move it.
     """
 
     action: NDArray[np.float32]

@@ -31,6 +31,11 @@ class Standstill:
         self._known = len(self._positions) == 0
         self._moving = False
 
+    def lose_place(self) -> None:
+        """The positions are unknown again, until one state has all; grippers keep their command."""
+        self._known = len(self._positions) == 0
+        self._moving = False
+
     @property
     def known(self) -> bool:
         """Whether one state had every position in this episode: else the action is a guess."""

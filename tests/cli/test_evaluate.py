@@ -26,7 +26,7 @@ def test_list_names_environments_and_how_to_install_them(
 @pytest.mark.parametrize(
     ("flags", "problem"),
     [
-        (["--tasks", "juggle"], "task 'juggle': not a task of metaworld; one of: assembly"),
+        (["--tasks", "juggle"], "task 'juggle': not a known metaworld task; one of: assembly"),
         (["--environment", "mars"], "environment 'mars': not known; one of: metaworld"),
         (["--episodes", "0"], "--episodes: expected at least 1, got 0"),
         (["--frame-drop", "2"], "--frame-drop: expected 0 to 1, got 2"),

@@ -115,7 +115,7 @@ def test_where_nobody_succeeds_the_page_says_that_this_tells_nothing(exported):
     ("config", "message"),
     [
         (DriveConfig(environment="moon"), "one of: metaworld"),
-        (DriveConfig(environment="line", tasks=("fly",)), "not a task of line"),
+        (DriveConfig(environment="line", tasks=("fly",)), "not a known line task"),
         (DriveConfig(environment="line", episodes=0), "--episodes: expected at least 1"),
     ],
 )

@@ -11,18 +11,25 @@ from agents import write_tiny_run
 SCRIPT = Path(__file__).parents[2] / "export" / "compare_latency.py"
 
 
+def compare(bundle, folder, *flags):
+    run = folder / "run"
+    if not run.exists():
+        write_tiny_run(run)
+    where = ["--bundle", bundle.root, "--no-compile", "--threads", 1, "--camera", 24, 32]
+    command = [sys.executable, SCRIPT, run, *where, "--warm-up", 1, *flags]
+    return subprocess.run([str(x) for x in command], capture_output=True, text=True, check=False)
+
+
 @pytest.fixture(scope="module")
 def rows(checked_bundle, tmp_path_factory):
     pytest.importorskip("torch")
     folder = tmp_path_factory.mktemp("compare")
-    run = write_tiny_run(folder / "run").root
-    flags = ["--bundle", str(checked_bundle.root), "--repeats", "3", "--warm-up", "1"]
-    out = ["--no-compile", "--threads", "1", "--camera", "24", "32", "--out", str(folder / "x")]
-    command = [sys.executable, str(SCRIPT), str(run), *flags, *out]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = compare(checked_bundle, folder, "--repeats", "3", "--out", folder / "x")
+    assert done.returncode == 0, done.stderr
     record = json.loads((folder / "x.json").read_text())
     table = (folder / "x.md").read_text()
     assert table.strip() in done.stdout
+    assert "each after an uncounted call" in table
     assert sum(line.startswith("| policy") for line in table.splitlines()) == sum(
         row["network"] == "policy" for row in record["rows"]
     )
@@ -44,6 +51,15 @@ def test_what_runs_is_held_against_torch_in_the_same_run(rows):
     assert rows["action head", "native f32"]["max_abs"] < 1e-4
     # 8 bits of mantissa: close, and not the same.
     assert 0 < rows["action head", "native bf16"]["max_abs"] < 1
+
+
+def test_rows_may_rest_before_their_turn(checked_bundle, tmp_path):
+    done = compare(checked_bundle, tmp_path, "--repeats", 1, "--pause-s", 0.001)
+    assert done.returncode == 0, done.stderr
+    assert "each after 0.001 s of rest" in done.stdout
+    done = compare(checked_bundle, tmp_path, "--pause-s", -1)
+    assert done.returncode == 1
+    assert "--pause-s: expected a time of 0 s or more, got -1" in done.stderr
 
 
 def test_a_gpu_that_is_not_there_is_a_reason(rows):

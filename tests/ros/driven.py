@@ -26,11 +26,15 @@ class Robot:
             read_wiring(said, bundle.spec),
             self.latches,
             ros_now_s=time.time,
-            send=lambda gated, facts: self.sent.append(gated),
+            send=self._send,
             report=lambda *all: self.latents.append(all),
             log=logging.getLogger("node"),
         )
         self.settings = said
+
+    def _send(self, gated, facts):
+        self.sent.append(gated)
+        return True
 
     def __enter__(self):
         self.drive.start()

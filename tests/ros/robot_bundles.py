@@ -27,6 +27,12 @@ def write_position_bundle(root, **lengths):
     return _write(root, JOINTS, ("rad",) * 3, kinds, {"chunk": 16, **lengths})
 
 
+def write_gripping_bundle(root, **lengths):
+    """Targets of two joints, and a gripper that is commanded."""
+    kinds = {"kinds": ("absolute", "absolute", "gripper"), "hold": (0, 1, -1)}
+    return _write(root, (*JOINTS[:2], "gripper"), ("rad", "rad", "1"), kinds, lengths)
+
+
 def _write(root, names, units, fields, lengths):
     lengths = {"policy_hz": 30.0, "control_hz": 100.0, "max_latent_age_s": 10.0, **lengths}
     spec = tiny_spec(a=len(names), **lengths)

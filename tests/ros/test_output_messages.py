@@ -7,8 +7,9 @@ import dds  # noqa: F401 (skips without rclpy)
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
+from lapa_edge_ros.chunks import Chunk, ChunkPlan
 from lapa_edge_ros.outputs import GripperOutput, JointCommandOutput, TrajectoryOutput
-from motion_gates import arm_robot, fresh, robot
+from motion_gates import arm_robot, build_gate, fresh, robot
 
 from lapa_edge.runtime.motion_gate.gate import GatedCommand
 from lapa_edge.runtime.motion_gate.meaning import read_meaning
@@ -39,7 +40,11 @@ def trajectories():
     """An output of the arm's two joints; its states are joint_2 and joint_1. No chunk is played."""
     meaning = read_meaning(arm_robot())
     source = SimpleNamespace(chunk=None)
-    return TrajectoryOutput(source, None, meaning, JOINTS, (1, 0), 0.1)
+    plan = ChunkPlan(build_gate(arm_robot(), max_joint_step_rad=0.02), meaning, 0.1)
+    warnings = []
+    output = TrajectoryOutput(source, plan, meaning, JOINTS, (1, 0), 0.1, warnings.append)
+    output.source, output.warnings = source, warnings
+    return output
 
 
 def held_at(output, command, state):
@@ -73,6 +78,31 @@ def test_a_trajectory_of_a_new_episode_holds_where_its_own_joints_are(trajectori
 def test_a_trajectory_holds_what_was_measured_last_where_a_state_is_not_finite(trajectories):
     assert held_at(trajectories, told(0, 0, 0), (0.1, 0.2)) == near(0.1, 0.2)
     assert held_at(trajectories, stop(0, 0, 0), (float("nan"), 0.2)) == near(0.1, 0.2)
+
+
+def begin_chunk(output):
+    output.source.chunk = Chunk(np.zeros((2, 3), np.float32), 0.0)
+
+
+@pytest.mark.parametrize("joint_1", [1.999, 2.001, 2.015])
+def test_a_chunk_may_begin_a_little_out_of_range(trajectories, joint_1):
+    begin_chunk(trajectories)
+    end = min(joint_1, 2.0)
+    points = held_at(trajectories, told(0, 0, 0), (0, joint_1))
+    assert points == [pytest.approx((0, end - 0.02)), pytest.approx((0, end - 0.04))]
+    assert held_at(trajectories, told(0, 0, 0), (0, joint_1)) is None, "it is being played"
+    assert not trajectories.warnings
+
+
+def test_a_chunk_that_would_begin_with_a_jump_is_not_played_and_the_arm_does_not_sink(trajectories):
+    begin_chunk(trajectories)
+    for sinking in (2.5, 2.6):
+        assert held_at(trajectories, told(0, 0, 0), (0, sinking)) == near(0, 2.5)
+    assert trajectories.warnings[0] == (
+        "a chunk is not played: joint_1 stands at 2.5 rad, outside of the bundle's -2 to 2 rad; "
+        "bring it inside"
+    )
+    assert len(held_at(trajectories, told(0, 0, 0), (0, 1.5))) == 2
 
 
 GRIPPERS = [

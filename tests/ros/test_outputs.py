@@ -5,7 +5,12 @@ import time
 import numpy as np
 import pytest
 from dds import OVER_DDS
-from robot_bundles import JOINTS, write_position_bundle, write_twist_bundle
+from robot_bundles import (
+    JOINTS,
+    write_gripping_bundle,
+    write_position_bundle,
+    write_twist_bundle,
+)
 
 pytestmark = OVER_DDS
 
@@ -118,6 +123,35 @@ def test_a_joint_command_is_in_the_controllers_order(outputs):
     outputs["joint_command"].drive()
     assert robot.commands[-1].message.layout.dim[0].label == "joint_2,joint_0,joint_1"
     assert len(robot.commands[-1].message.data) == len(JOINTS)
+
+
+def test_an_arm_moved_by_hand_before_its_first_command_goes_on_from_there(rigs, tmp_path):
+    """Its gripper is told nothing before the first motion, and so neither is the arm."""
+    bundle, step = write_gripping_bundle(tmp_path / "tiny"), 0.01
+    robot = rigs.start(model_path=bundle.root, max_joint_step=step, **START).robot
+    robot.feed()
+    robot.wait_for_diagnosis(lambda told: "not enabled" in told.message)
+    assert not robot.commands
+    moved = (-0.6, 0.7, 0.3)
+    robot.feed_state(moved)
+    robot.listen(0.3)
+    assert robot.enable(True).success
+    robot.wait_until(lambda: robot.commands)
+    first = np.array(robot.commands[0].message.data)
+    assert np.abs(first[:2] - moved[:2]).max() <= step + 1e-6
+
+
+def test_an_arm_out_of_range_is_told_nothing_and_its_people_why(rigs, tmp_path):
+    bundle = write_position_bundle(tmp_path / "tiny")
+    rig = rigs.start(model_path=bundle.root, **START)
+    rig.robot.feed()
+    rig.robot.feed_state((0.1, 0.2, 1.5))
+    rig.robot.wait_until(lambda: "nothing is sent: joint_2 stands at 1.5 rad" in rig.node.log)
+    assert rig.robot.enable(True).success
+    rig.robot.wait_until(lambda: "stopped: joint_2 stands at 1.5 rad" in rig.node.log)
+    assert not rig.robot.commands
+    rig.robot.feed_state((0.1, 0.2, 0.3))
+    rig.robot.wait_for_command(moving=True)
 
 
 def test_an_output_that_the_actions_do_not_mean_is_refused(rigs, bundle, twist_bundle):

@@ -48,7 +48,7 @@ def publisher(sent, *, failure=lambda: None, send=None, rate_hz=200.0, gate=None
         rate_hz=rate_hz,
         failure=failure,
         read_facts=lambda command: facts(),
-        send=send or (lambda *both: sent.append(both)),
+        send=send or (lambda *both: bool(sent.append(both) or both)),
         log=LOG,
     )
 
@@ -76,6 +76,7 @@ def test_commands_go_on_after_some_that_could_not_be_sent(caplog):
             assert thread.failure is None or "no route" in thread.failure
             raise OSError("no route")
         sent.append(both[0])
+        return True
 
     thread = publisher(sent, send=send, gate=gate)
     thread.start()
@@ -87,6 +88,15 @@ def test_commands_go_on_after_some_that_could_not_be_sent(caplog):
     complaints = [record for record in caplog.records if record.levelname == "ERROR"]
     assert len(complaints) == 1, "said now and then, not at every tick"
     assert "no route" in complaints[0].message
+
+
+def test_what_told_the_robot_nothing_is_taken_back():
+    """An output may keep silent until the first motion; the gate must not think it was heard."""
+    sent, gate = [], Gate()
+    thread = publisher(sent, send=lambda *both: len(sent) > 1 or bool(sent.append(both)), gate=gate)
+    for _ in range(4):
+        thread.tick(5.0)
+    assert len(gate.told) == 2
 
 
 def test_the_failure_to_send_is_remembered_as_long_as_it_lasts():

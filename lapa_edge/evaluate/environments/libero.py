@@ -145,17 +145,20 @@ def _import_simulator() -> tuple[Any, Any]:
 
 
 def _find_missing(_: Path | None) -> str:
+    """As LIBERO looks for them: its variable as it stands, its own folder before the cache."""
     if missing := absent("libero", "robosuite", "bddl"):
         return ", ".join(missing)
-    folder = Path(os.environ.get("LIBERO_CONFIG_PATH", "~/.libero")).expanduser()
-    if not (folder / "config.yaml").exists():
+    folder = os.environ.get("LIBERO_CONFIG_PATH", str(Path("~/.libero").expanduser()))
+    if not Path(folder, "config.yaml").exists():
         return f"{folder}/config.yaml, which its first import asks for"
     package = find_spec("libero")
-    inside = (package and package.submodule_search_locations) or ()
-    models = [Path(root) / "libero" / "assets" for root in inside]
-    models.append(Path("~/.cache/libero/assets").expanduser())
-    if not any((root / "scenes").is_dir() for root in models):
-        return f"its models in {' or '.join(map(str, models))}"
+    inside = (package and package.submodule_search_locations) or [""]
+    models = Path(inside[0], "libero", "assets")
+    if not models.exists():
+        models = Path("~/.cache/libero/assets").expanduser()
+    if not (models / "scenes").is_dir():
+        half = ", of which there is a part: delete it first" if models.exists() else ""
+        return f"its models in {models}{half}"
     return ""
 
 

@@ -30,10 +30,10 @@ from lapa_edge.runtime.motion_gate.latches import Latches
 from lapa_edge.runtime.motion_gate.limits import MotionLimits, StaleAction, check_limits
 from lapa_edge.runtime.motion_gate.meaning import ActionMeaning
 from lapa_edge.runtime.motion_gate.permission import first_stop, state_stop
-from lapa_edge.runtime.motion_gate.place import Place
+from lapa_edge.runtime.motion_gate.place import Outside, Place
 from lapa_edge.runtime.motion_gate.reasons import STALE, Clamp, Stop, StopReason
+from lapa_edge.runtime.motion_gate.stance import Stance
 from lapa_edge.runtime.safety import Command
-from lapa_edge.runtime.standstill import Standstill
 from lapa_edge.spec import PolicySpec
 
 
@@ -44,13 +44,15 @@ class GatedCommand(Command):
     reason: of `stopped`; None where it moves. velocity: ``f64 [a]``, m/s and rad/s (0 for grippers
     and "other"); of an absolute action the one that its step amounts to. clamps: what changed it.
     A command that is stopped may still move where ``stale_action`` lets it brake. follows: whether
-    to stand still means where the robot is measured now, since a hand may move it.
+    to stand still means where the robot is measured now, since a hand may move it. unsendable: why
+    it must not be sent, "" where it may.
     """
 
     reason: StopReason | None
     velocity: NDArray[np.float64]
     clamps: frozenset[Clamp]
     follows: bool = False
+    unsendable: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,17 +63,6 @@ class _Rules:
     clamps: Clamps
     place: Place
     stale_action: StaleAction
-
-
-@dataclass(frozen=True, eq=False)
-class _Told:
-    """What `Standstill.note_sent` was told."""
-
-    action: NDArray[np.float32]
-    moving: bool
-
-
-_Memory = tuple[list[float] | None, list[float], _Told]  # of what was sent: `take_back`
 
 
 class _BrokenRuleError(Exception):
@@ -111,12 +102,10 @@ class MotionGate:
         self.latches, self.counts = Latches(enabled), GateCounts()
         self._spec, self._meaning = spec, meaning
         self._a, self._s = len(spec.action.names), len(spec.state.names)
-        self._has_positions = bool(spec.action.holds)
         self._period_s = 1 / rate_hz
         self._bundle = ActionLimits(spec.action)
-        self._standstill = Standstill(spec.action, self._bundle)
+        self._stance = Stance(spec.action, self._bundle)
         self.set_limits(ages, limits)
-        self.reset()
 
     def set_limits(self, ages: AgeLimits, limits: MotionLimits) -> None:
         """Hold the ticks to come to these; any thread may call.
@@ -128,16 +117,22 @@ class MotionGate:
         check_limits(limits, self._meaning, self._spec.action)
         spec, bundle, meaning = self._spec, self._bundle, self._meaning
         clamps = Clamps(spec.action, bundle, meaning, limits, self._period_s)
-        place = Place(spec, bundle, meaning, limits)
+        place = Place(spec, bundle, meaning, limits, self._period_s)
         self._rules = _Rules(ages, clamps, place, limits.stale_action)
 
     def reset(self) -> None:
         """Forget the episode: what was sent and measured. Latches and counts stay."""
-        self._standstill.forget()
-        self._last: list[float] | None = None  # what the robot was sent
-        self._velocity = [0.0] * self._a
-        self._told = _Told(self._standstill.action(), False)
-        self._before: _Memory = (None, self._velocity, self._told)
+        self._stance.reset()
+
+    def begin_at(self, state: NDArray[np.float32]) -> str | None:
+        """A new episode of a robot that was sent to where it is, for plans; why none can begin.
+
+        Args:
+            state: measured, finite ``f32 [s]``.
+        """
+        self._stance.begin_at(state)
+        outside = self._rules.place.outside(state)
+        return outside.text if outside and outside.far else None
 
     def decide(self, command: Command, facts: Facts) -> GatedCommand:
         """What to tell the robot at this tick; never raises.
@@ -147,9 +142,13 @@ class MotionGate:
         """
         rules, latch = self._rules, self.latches.state
         try:
-            outside = self._see(facts.state, rules.place)
+            outside = self._see(facts, rules.place, follow=latch.estop)
+            text = outside.text if outside else None
             a, s = self._a, self._s
-            stop = first_stop(latch, facts, command, rules.ages, a=a, s=s, outside=outside)
+            stop = first_stop(latch, facts, command, rules.ages, a=a, s=s, outside=text)
+            if outside and stop and stop.reason is StopReason.STATE_OUT_OF_RANGE:
+                assert facts.state is not None, "it is out of range"
+                self._stance.bring_inside(facts.state, outside)  # what nothing else keeps still
             if stop is None:
                 gated = self._move(rules, command, facts)
             elif stop.reason in STALE and self._may_brake(rules, facts):
@@ -166,8 +165,7 @@ class MotionGate:
 
         Else limits of steps and acceleration would be kept from a command nobody received.
         """
-        self._last, self._velocity, self._told = self._before
-        self._standstill.note_sent(self._told.action, moving=self._told.moving)
+        self._stance.take_back()
 
     def end(self, text: str) -> GatedCommand:
         """To stand still at once, for the last commands of a driver that ends."""
@@ -175,24 +173,18 @@ class MotionGate:
         self.counts.note(gated.reason, gated.clamps)
         return gated
 
-    def _see(self, state: NDArray[np.float32] | None, place: Place) -> str | None:
-        """Note where the robot is; which position is out of range, where it was sent nothing yet.
-
-        Far outside it is as good as unknown: it is told nothing until somebody brought it inside.
-        """
-        if not self._has_positions or state is None or not self._fits(state):
+    def _see(self, facts: Facts, place: Place, *, follow: bool) -> Outside | None:
+        if facts.state is None or not self._fits(facts.state):
             return None
-        outside, far = place.outside(state) if self._last is None else (None, False)
-        if not far:
-            self._standstill.see(state)
-        return outside
+        return self._stance.see(facts.state, place, follow=follow)
 
     def _fits(self, state: NDArray[np.float32] | None) -> bool:
         return state is not None and state.shape == (self._s,)
 
     def _move(self, rules: _Rules, command: Command, facts: Facts) -> GatedCommand:
-        clamps, before = rules.clamps, self._velocity
-        last = self._standstill.action().tolist() if self._last is None else self._last
+        clamps, before, last = rules.clamps, self._stance.velocity, self._stance.last
+        if last is None:
+            last = self._stance.standing_still().tolist()
         places = clamps.places(last, facts.state)
         motion = clamps.move(command.action.tolist(), before, last, places)
         self._check(motion, rules, braking=False, places=places)
@@ -202,16 +194,16 @@ class MotionGate:
 
     def _may_brake(self, rules: _Rules, facts: Facts) -> bool:
         """Whether a late input need not stop the robot at once: it was sent, and it is seen."""
-        if rules.stale_action == "stop" or self._last is None:
+        if rules.stale_action == "stop" or self._stance.last is None:
             return False
         return not self._s or (self._fits(facts.state) and state_stop(facts, rules.ages) is None)
 
     def _brake(self, rules: _Rules, stop: Stop, command: Command, facts: Facts) -> GatedCommand:
-        clamps, last = rules.clamps, self._last
+        clamps, last = rules.clamps, self._stance.last
         assert last is not None  # `_may_brake`
         at_once = rules.stale_action == "hold"
         places = clamps.places(last, facts.state)
-        motion = clamps.brake(self._velocity, last, places, at_once=at_once)
+        motion = clamps.brake(self._stance.velocity, last, places, at_once=at_once)
         self._check(motion, rules, braking=True, places=places)
         return self._tell(motion, stop, command.latent_age_s, moving=True)
 
@@ -219,7 +211,7 @@ class MotionGate:
         clamps = rules.clamps
         broken = (
             broken_bounds(motion.action, clamps.low, clamps.high)
-            or broken_speed(motion, self._velocity, clamps.groups, braking=braking)
+            or broken_speed(motion, self._stance.velocity, clamps.groups, braking=braking)
             or broken_range(motion, places, clamps.ranges, self._period_s)
         )
         if broken:
@@ -228,8 +220,7 @@ class MotionGate:
     def _stand_still(
         self, stop: Stop, latent_age_s: float = math.nan, *, follow: bool = False
     ) -> GatedCommand:
-        action = self._standstill.action()
-        motion = Motion(action, [0.0] * self._a, frozenset(), 0)
+        motion = Motion(self._stance.standing_still(), [0.0] * self._a, frozenset(), 0)
         return self._tell(motion, stop, latent_age_s, moving=follow, follows=follow)
 
     def _tell(
@@ -242,20 +233,17 @@ class MotionGate:
         follows: bool = False,
     ) -> GatedCommand:
         """moving: whether to stand still later means where it is measured then."""
-        known = self._standstill.known
-        self._before = self._last, self._velocity, self._told
-        self._velocity = motion.velocity
-        self._last = motion.action.tolist() if known else None
-        self._told = _Told(motion.action.copy(), moving)
-        self._standstill.note_sent(motion.action, moving=moving)
+        unsendable = self._stance.unsendable
+        self._stance.note_sent(motion.action, motion.velocity, moving=moving)
         return GatedCommand(
             action=motion.action,  # the receiver's own: what is remembered is a copy
             stopped=None if stop is None else stop.text,
             clamped=motion.clamped,
             latent_age_s=latent_age_s,
-            sendable=known,
+            sendable=not unsendable,
             reason=None if stop is None else stop.reason,
             velocity=np.array(motion.velocity),
             clamps=motion.clamps,
             follows=follows,
+            unsendable=unsendable,
         )

@@ -1,4 +1,4 @@
-"""Where an arm must stand before its first command.
+"""Where an arm must stand before it is told anything.
 
 A command lies within the bundle's low and high. Where the arm stands outside of them, whatever it
 is told moves it, to stand still as well: by as far as it is outside, in one tick.
@@ -7,6 +7,7 @@ is told moves it, to stand still as well: by as far as it is outside, in one tic
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,43 +20,68 @@ from lapa_edge.spec import PolicySpec
 _SHARE = 0.01  # of a range: what an arm at its end sags, or its encoder is off
 
 
-class Place:
-    """The ranges of one robot's positions, and how little beyond them is no matter.
+@dataclass(frozen=True)
+class Outside:
+    """Of the first position that is out of its range.
 
-    That is a joint's max_joint_step; without one, and of other positions, a hundredth of the range.
+    text: what it is, for a person. far: whether any is out by more than the slack.
+    """
+
+    text: str
+    far: bool
+
+
+@dataclass(frozen=True)
+class _Range:
+    name: str
+    unit: str
+    measured_by: int
+    low: float
+    high: float
+    slack: float
+
+
+class Place:
+    """The ranges of an arm's positions, and how little beyond them is no matter.
+
+    That is a hundredth of the range, or what it may move in one tick where that is less. A gripper
+    that is positioned, and what is "other", has no such range: nothing is near when it moves.
     """
 
     def __init__(
-        self, spec: PolicySpec, bundle: ActionLimits, meaning: ActionMeaning, limits: MotionLimits
+        self,
+        spec: PolicySpec,
+        bundle: ActionLimits,
+        meaning: ActionMeaning,
+        limits: MotionLimits,
+        period_s: float,
     ) -> None:
-        self._names, self._units = spec.action.names, spec.action.units
-        step = limits.max_joint_step_rad
-        # action, the state that measures it, its range, and the slack of both ends
-        self._positions = []
-        for i, state in spec.action.holds:
-            low, high = float(bundle.low[i]), float(bundle.high[i])
-            joint = step and meaning.moves[i] == "joint"
-            slack = step / meaning.scale[i] if joint else (high - low) * _SHARE
-            self._positions.append((i, state, low, high, slack))
-
-    def outside(self, state: NDArray[np.float32]) -> tuple[str | None, bool]:
-        """Which position of a state ``f32 [s]`` is beyond its range, in words; whether any is far.
-
-        Far is by more than the slack. Of several the first is told; what is not finite is no place.
-        """
-        text, far = None, False
-        for i, measured_by, low, high, slack in self._positions:
-            measured = float(state[measured_by])
-            beyond = max(low - measured, measured - high)
-            if not 0 < beyond < math.inf:
+        steps = {
+            "joint": limits.max_joint_step_rad,
+            "translation": limits.max_linear_velocity_m_s * period_s,
+            "rotation": limits.max_angular_velocity_rad_s * period_s,
+        }
+        self._ranges = []
+        for i, measured_by in spec.action.holds:
+            step = steps.get(meaning.moves[i].split("_")[0])
+            if step is None:
                 continue
-            text = text or self._tell(i, measured, low, high)
-            far |= beyond > slack
-        return text, far
+            low, high = float(bundle.low[i]), float(bundle.high[i])
+            slack = min((high - low) * _SHARE, step / meaning.scale[i] or math.inf)
+            name, unit = spec.action.names[i], spec.action.units[i]
+            unit = "" if unit in ("", "1") else f" {unit}"
+            self._ranges.append(_Range(name, unit, measured_by, low, high, slack))
 
-    def _tell(self, i: int, measured: float, low: float, high: float) -> str:
-        unit = self._units[i]
-        return (
-            f"{self._names[i]} stands at {measured:.4g} {unit}, outside of the {low:.4g} to "
-            f"{high:.4g} {unit} that the policy was trained in; bring it inside"
-        )
+    def outside(self, state: NDArray[np.float32]) -> Outside | None:
+        """What a state ``f32 [s]`` has out of range; what is not finite is no place."""
+        text, far = "", False
+        for r in self._ranges:
+            measured = float(state[r.measured_by])
+            beyond = max(r.low - measured, measured - r.high)
+            if 0 < beyond < math.inf:
+                text = text or (
+                    f"{r.name} stands at {measured:.4g}{r.unit}, outside of the bundle's "
+                    f"{r.low:.4g} to {r.high:.4g}{r.unit}; bring it inside"
+                )
+                far |= beyond > r.slack
+        return Outside(text, far) if text else None

@@ -145,9 +145,14 @@ def test_libero_is_refused_until_it_has_been_set_up(
     assert missing(None) == f"{tmp_path}/.libero/config.yaml, which its first import asks for"
     (tmp_path / "config.yaml").touch()
     monkeypatch.setenv("LIBERO_CONFIG_PATH", str(tmp_path))
-    assert missing(None).startswith(f"its models in {tmp_path}/libero/libero/assets or ")
-    (tmp_path / ".cache/libero/assets/scenes").mkdir(parents=True)
+    cache, own = tmp_path / ".cache/libero/assets", tmp_path / "libero/libero/assets"
+    assert missing(None) == f"its models in {cache}"
+    cache.mkdir(parents=True)
+    assert missing(None) == f"its models in {cache}, of which there is a part: delete it first"
+    (cache / "scenes").mkdir()
     assert missing(None) == ""
+    own.mkdir(parents=True)  # which it prefers
+    assert missing(None).startswith(f"its models in {own}, of which")
 
 
 class FakeLiberoEnv:

@@ -1,4 +1,4 @@
-"""An arm that begins out of its range: a command within it would make it jump."""
+"""An arm that stands out of its range: a command within it would make it jump."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ STEP = 0.02
 
 
 def at(gate, joint_1, joint_2=0.0, **changes):
-    return run(gate, (0, 0, 0), state=(joint_2, joint_1), **changes)[0]
+    return run(gate, (0, 0, 1), state=(joint_2, joint_1), **changes)[0]
 
 
 @pytest.fixture
@@ -21,20 +21,30 @@ def gate():
 
 def test_an_arm_far_outside_is_sent_nothing_and_told_why(gate):
     command = at(gate, 2.5)
+    why = "joint_1 stands at 2.5 rad, outside of the bundle's -2 to 2 rad; bring it inside"
     assert (command.reason, command.sendable) == (StopReason.STATE_OUT_OF_RANGE, False)
-    assert command.stopped == (
-        "joint_1 stands at 2.5 rad, outside of the -2 to 2 rad that the policy was trained in; "
-        "bring it inside"
-    )
+    assert command.stopped == command.unsendable == why
 
 
+def test_a_robot_that_has_told_nothing_is_not_called_outside(gate):
+    assert gate.end("test").unsendable == "the robot has not told where it is"
+    assert at(gate, 0.5).unsendable == ""
+
+
+@pytest.mark.parametrize("joint_1", [2.5, 2.015])
 @pytest.mark.parametrize("stop", ["late", "disabled", "pressed", "ended"])
-def test_to_stand_still_is_a_command_as_well_and_is_not_sent(gate, stop):
+def test_to_stand_still_is_a_command_as_well_and_is_not_sent(gate, stop, joint_1):
+    """Not even to the end of the range: somebody forbids it to move."""
     if stop == "disabled":
         gate.latches.enable(False)
     if stop == "pressed":
         gate.latches.set_estop(True)
-    assert not at(gate, 2.5, **(LATE if stop == "late" else {})).sendable
+    if stop == "ended":
+        assert not gate.end("test").sendable
+        return
+    command = at(gate, joint_1, **(LATE if stop == "late" else {}))
+    assert not command.sendable
+    assert command.unsendable.startswith("joint_1 stands at")
     assert not gate.end("test").sendable
 
 
@@ -62,25 +72,65 @@ def test_an_arm_that_was_sent_a_command_may_be_pushed_outside(gate):
     assert not at(gate, 2.5).sendable
 
 
-def test_a_command_that_was_taken_back_was_not_sent(gate):
+def test_what_was_taken_back_was_not_sent(gate):
     at(gate, 1.9)
     gate.take_back()
-    assert at(gate, 2.5).reason is StopReason.STATE_OUT_OF_RANGE
+    assert not at(gate, 2.5).sendable
+    gate.take_back()
+    assert at(gate, 0.5).action[0] == pytest.approx(0.48)
+    gate.take_back()
+    assert at(gate, -1.0, **LATE).action[0] == -1.0
+
+
+def test_while_the_estop_is_pressed_a_hand_may_take_it_far_outside_and_back(gate):
+    at(gate, 1.9)
+    gate.latches.set_estop(True)
+    assert at(gate, 2.015).action[0] == 2.0  # followed to its end
+    assert not at(gate, 2.9).sendable
+    gate.latches.set_estop(False)
+    gate.latches.reset()
+    command = at(gate, 2.9)
+    assert (command.reason, command.sendable) == (StopReason.STATE_OUT_OF_RANGE, False)
+    command = at(gate, 1.5, **LATE)
+    assert command.sendable
+    assert command.action[[0, 2]].tolist() == [1.5, 1.0]  # and the gripper holds what it held
 
 
 @pytest.mark.parametrize(("beyond", "sendable"), [(0.039, True), (0.041, False)])
-def test_without_a_step_limit_a_hundredth_of_the_range_is_no_matter(beyond, sendable):
-    assert at(build_gate(ARM), -2 - beyond).sendable is sendable
+@pytest.mark.parametrize("step", [0, 1000])
+def test_a_hundredth_of_the_range_is_no_matter_and_no_limit_makes_it_more(beyond, sendable, step):
+    gate = build_gate(ARM, max_joint_step_rad=step)
+    assert at(gate, -2 - beyond).sendable is sendable
 
 
-@pytest.mark.parametrize(("beyond", "sendable"), [(1.1, True), (1.2, False)])
-def test_a_step_limit_holds_in_the_unit_of_the_action(beyond, sendable):
-    degrees = robot(("joint_1",), ("deg",), ("absolute",), (-90.0,), (90.0,), ("joint_1",))
-    gate = build_gate(degrees, max_joint_step_rad=STEP)
-    state = (90 + beyond,)
-    assert run(gate, (0,), state=state)[0].sendable is sendable
+def place(moves, unit, low, high):
+    kind = "absolute"
+    return robot((moves,), (unit,), (kind,), (low,), (high,), (moves,))
+
+
+@pytest.mark.parametrize(
+    ("spec", "limits", "beyond", "sendable"),
+    [
+        (place("joint_1", "deg", -90.0, 90.0), {"max_joint_step_rad": STEP}, 1.1, True),
+        (place("joint_1", "deg", -90.0, 90.0), {"max_joint_step_rad": STEP}, 1.2, False),
+        (place("x", "cm", -50.0, 50.0), {"max_linear_velocity_m_s": 0.5}, 0.4, True),
+        (place("x", "cm", -50.0, 50.0), {"max_linear_velocity_m_s": 0.5}, 0.6, False),
+        (place("roll", "rad", -1.0, 1.0), {"max_angular_velocity_rad_s": 0.5}, 0.004, True),
+        (place("roll", "rad", -1.0, 1.0), {"max_angular_velocity_rad_s": 0.5}, 0.006, False),
+        (place("gripper", "1", 0.0, 1.0), {}, 0.2, True),  # no arm
+    ],
+)
+def test_where_a_tick_may_move_it_less_that_counts(spec, limits, beyond, sendable):
+    state = (spec.action.high[0] + beyond,)
+    assert run(build_gate(spec, **limits), (0,), state=state)[0].sendable is sendable
 
 
 def test_a_place_that_is_no_number_is_unknown_not_outside(gate):
     for joint in (np.nan, np.inf, -np.inf):
         assert at(gate, joint).reason is StopReason.STATE_NOT_FINITE
+
+
+def test_a_plan_begins_where_the_arm_is_measured_unless_that_is_far_outside(gate):
+    assert gate.begin_at(np.array([0, 2.015], np.float32)) is None
+    assert at(gate, 2.015).action[0] == pytest.approx(1.98)
+    assert gate.begin_at(np.array([0, 2.5], np.float32)).startswith("joint_1 stands at 2.5 rad")

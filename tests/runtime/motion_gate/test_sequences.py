@@ -6,7 +6,6 @@ the episode and the latches stay. A million of those take about six minutes:
     GATE_SCRIPTS=8000 pytest tests/runtime/motion_gate/test_sequences.py -k short
 """
 
-import math
 import os
 from dataclasses import dataclass, fields
 
@@ -14,7 +13,14 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from motion_gate_scripts import AGES, TICKS, Script, expected_reasons, write_script
+from motion_gate_scripts import (
+    AGES,
+    TICKS,
+    Script,
+    expected_reasons,
+    latches_by_tick,
+    write_script,
+)
 from motion_gates import PERIOD_S, arm_robot, build_gate, hand_robot
 
 from lapa_edge.runtime.motion_gate.facts import Facts
@@ -31,19 +37,30 @@ RANGES = {Clamp.WORKSPACE, Clamp.JOINT_POSITION, Clamp.ACTION_RANGE}
 
 @dataclass
 class Told:
-    """What came out, a row per tick."""
+    """What came out, a row per tick; of the ticks whose commands reached the robot by `kept`."""
 
     action: np.ndarray
-    reason: list
-    clamps: list
+    reason: np.ndarray  # of objects
+    clamps: np.ndarray  # of objects
     state: np.ndarray  # as it was measured
     sendable: np.ndarray
     begins: np.ndarray  # bool: whether it is the first of a sequence
     ros_now_s: float
 
+    @property
+    def moves(self):
+        return np.array([reason is None for reason in self.reason])
+
+    @property
     def unsent(self):
-        """Whether nothing was sent before, by tick; bool."""
+        """Whether the robot was sent nothing before, by tick; bool."""
         return ~np.roll(self.sendable, 1) | self.begins
+
+    def kept(self, kept):
+        rows = {f.name: getattr(self, f.name)[kept] for f in fields(self)[:-1]}
+        sequence = np.cumsum(self.begins)[kept]
+        rows["begins"] = np.append(True, np.diff(sequence) > 0)[: len(sequence)]
+        return Told(**rows, ros_now_s=self.ros_now_s)
 
 
 def play(gate, script, a, s, length):
@@ -55,10 +72,12 @@ def play(gate, script, a, s, length):
     told, reasons, clamps, states, sendable = [], [], [], [], []
     for first, (
         now_s, action, _, _, stopped, image, image_age_s, stamped, stamp_age_s, latent_age_s,
-        known, state_age_s, drift, chunked, chunk_age_s, press, stop, reset, enable,
+        known, state_age_s, drift, start, chunked, chunk_age_s, press, stop, reset, enable, undone,
     ) in zip(begins, rows, strict=True):  # fmt: skip
         if first:
             gate.reset()
+            if a == 3:
+                place = start - np.nan_to_num(drift)
         if press:
             gate.latches.set_estop(press > 0)
         if stop:
@@ -79,7 +98,9 @@ def play(gate, script, a, s, length):
             chunk_age_s=chunk_age_s if chunked else None,
         )
         gated = gate.decide(Command(action, "policy" if stopped else None, 0, 0.1), facts)
-        if a == 7:
+        if undone:
+            gate.take_back()
+        elif a == 7:
             place = place + gated.action[:3] * np.float32(PERIOD_S)
         elif gated.sendable:
             place = gated.action[1::-1]  # the states are in another order
@@ -88,21 +109,48 @@ def play(gate, script, a, s, length):
         clamps.append(gated.clamps)
         states.append(measured)
         sendable.append(gated.sendable)
-    actions, states, sent = np.array(told), np.array(states), np.array(sendable)
-    return Told(actions, reasons, clamps, states, sent, begins, ros_now_s)
+    objects = (np.array(reasons, object), np.array(clamps, object))
+    return Told(np.array(told), *objects, np.array(states), np.array(sendable), begins, ros_now_s)
 
 
-def check_gripper(script, told, moves, a):
-    """It goes where it is told, and else stays: at the start of a sequence it is open."""
-    grip, last = told.action[:, -1], 0.0
-    limit = np.float32(1 if a == 7 else 2)
-    wanted = np.clip(script.wanted, -limit, limit)
+def expected_places(script, told, a):
+    """Which ticks find the robot out of range, and which may tell it something; bool [t] each.
+
+    A robot of velocities has no place to keep to.
+    """
+    if a == 7:
+        return np.zeros(TICKS, bool), np.ones(TICKS, bool)
+    estop = latches_by_tick(script)[0]
+    beyond = np.nan_to_num(np.abs(told.state) - REACH, nan=-1).max(1)
+    whole = np.isfinite(told.state).all(1)
+    outside, sendable, placed = np.zeros(TICKS, bool), np.zeros(TICKS, bool), False
     for i in range(TICKS):
+        placed &= not told.begins[i]
+        if script.state[i]:
+            asked = beyond[i] > 0 and (not placed or (estop[i] and beyond[i] > STEP))
+            placed &= not asked
+            outside[i] = asked
+        before = placed
+        if script.state[i] and not outside[i]:
+            placed |= whole[i]
+        elif outside[i] and told.reason[i] is StopReason.STATE_OUT_OF_RANGE:
+            placed = beyond[i] <= STEP
+        sendable[i] = placed
+        if script.undone[i]:
+            placed = before
+    return outside, sendable
+
+
+def check_gripper(wanted, told, a):
+    """It goes where it is told, and else stays: at the start of a sequence it is open."""
+    limit = np.float32(1 if a == 7 else 2)
+    wanted, moves, last = np.clip(wanted, -limit, limit), told.moves, 0.0
+    for i in range(len(wanted)):
         if told.begins[i]:
             last = 0.0
         last = wanted[i] if moves[i] else last
         wanted[i] = last
-    assert (grip == wanted).all()
+    assert (told.action[:, -1] == wanted).all()
 
 
 def norms(vectors):
@@ -111,8 +159,7 @@ def norms(vectors):
 
 def check_velocities(velocity, limit, told, rounding, dims_ranged):
     """Norm, change of the norm's vector, and braking, of one group ``[t, d]``."""
-    moves = np.array([reason is None for reason in told.reason])
-    speed = norms(velocity)
+    moves, speed = told.moves, norms(velocity)
     before = np.roll(velocity, 1, axis=0)
     before[told.begins] = 0
     change = norms(velocity - before)
@@ -155,28 +202,39 @@ def test_no_sequence_makes_an_unsafe_command(length, seed, faults, stale_action,
             limits |= {"workspace_min_m": (-BOX,) * 3, "workspace_max_m": (BOX,) * 3}
     gate = build_gate(spec, AGES, **limits)
     script = write_script(np.random.default_rng(seed), faults, a, s)
-    told = play(gate, script, a, s, length)
+    every = play(gate, script, a, s, length)
+    outside, sendable = expected_places(script, every, a)
+    assert every.reason.tolist() == expected_reasons(script, every.ros_now_s, a, outside)
+    assert (every.sendable == sendable).all()
+    counted = gate.counts.read()
+    assert counted.stops["internal"] == 0
+    assert sum(counted.stops.values()) == (~every.moves).sum()
 
-    reach = REACH if arm else math.inf
-    outside = told.unsent() & (np.abs(told.state) > reach).any(1)
-    assert told.reason == expected_reasons(script, told.ros_now_s, a, outside)
+    told = every.kept(~script.undone)  # to the robot, the others never were
     bound = REACH if arm else 1.0
     assert np.isfinite(told.action).all()
     assert (np.abs(told.action) <= bound).all()
-    moves = np.array([reason is None for reason in told.reason])
-    check_gripper(script, told, moves, a)
-    counted = gate.counts.read()
-    assert counted.stops["internal"] == 0
-    assert sum(counted.stops.values()) == (~moves).sum()
+    check_gripper(script.wanted[~script.undone], told, a)
     if arm:
-        check_arm(told, moves, stale_action, ranged)
-        check_first_commands(script, told)
+        check_arm(told, stale_action, ranged)
     else:
-        check_hand(told, moves, stale_action, ranged)
+        check_hand(told, stale_action, ranged)
 
 
-def check_hand(told, moves, stale_action, ranged):
-    linear, angular = told.action[:, :3], told.action[:, 3:6]
+def test_most_sequences_move_the_arm():
+    """Else nothing above would be about motion."""
+    gate = build_gate(ARM, AGES, max_acceleration=ACCELERATION, max_joint_step_rad=STEP)
+    script = write_script(np.random.default_rng(0), 0.01, 3, 2)
+    told = play(gate, script, 3, 2, 8)
+    moved, sent = (x.reshape(-1, 8).any(1).mean() for x in (told.moves, told.sendable))
+    out = np.array([reason is StopReason.STATE_OUT_OF_RANGE for reason in told.reason])
+    assert moved > 0.7
+    assert 0.8 < sent < 1
+    assert out.any()
+
+
+def check_hand(told, stale_action, ranged):
+    linear, angular, moves = told.action[:, :3], told.action[:, 3:6], told.moves
     check_velocities(linear, SPEED, told, 1e-7, ranged)
     check_velocities(angular, TURN, told, 1e-7, False)
     brakes = np.array([reason in LATE for reason in told.reason]) & (stale_action == "decelerate")
@@ -185,32 +243,23 @@ def check_hand(told, moves, stale_action, ranged):
         check_range(told.state[moves], linear[moves], -BOX, BOX, 1e-6)
 
 
-def check_arm(told, moves, stale_action, ranged):
+def check_arm(told, stale_action, ranged):
     """A step counts from the last command that was sent; before any, from where the arm is."""
     joints, measured = told.action[:, :2].astype(np.float64), told.state[:, ::-1]
-    last = np.where(told.unsent()[:, None], measured, np.roll(joints, 1, axis=0))
+    moves, unsent = told.moves, told.unsent
+    last = np.where(unsent[:, None], measured, np.roll(joints, 1, axis=0))
     steps = joints - last
     spacing = 2.4e-7  # of float32 below 2
-    assert not (np.abs(steps[moves]) > STEP + spacing).any()
+    told_something = told.sendable & (moves | unsent)
+    assert not (np.abs(steps[told_something]) > STEP + spacing).any()
     velocity = steps / PERIOD_S
     before = np.roll(velocity, 1, axis=0)
     at_once = np.array([stale_action == "stop" or r not in LATE for r in told.reason])
     before[1:][~moves[:-1]] = np.nan  # it braked, or did not: the hand's test tells
     before[1:][~moves[:-1] & at_once[:-1]] = 0
-    before[told.begins] = 0
+    before[unsent] = 0
     calm = moves & np.array([not clamps & RANGES for clamps in told.clamps])
     change = np.abs(velocity - before)[calm]
     assert not (change > ACCELERATION * PERIOD_S + 4 * spacing / PERIOD_S).any()
     if ranged:
         check_range(last[moves][:, 0], velocity[moves][:, 0], -BOX, BOX, spacing)
-
-
-def check_first_commands(script, told):
-    """Nothing is sent until a state is whole and within reach; then no joint jumps."""
-    distance = np.abs(told.state).max(1)
-    length = np.diff(np.append(np.flatnonzero(told.begins), TICKS))[0]
-    placed = (script.state & (distance <= REACH + STEP)).reshape(-1, length)  # NaN is not
-    assert (told.sendable == np.logical_or.accumulate(placed, 1).ravel()).all()
-    first = told.sendable & told.unsent()
-    steps = told.action[first, :2] - told.state[first, ::-1]
-    assert (np.abs(steps) <= STEP + 2.4e-7).all()

@@ -110,8 +110,8 @@ class ChunkPlan:
         self._measured_by = np.array(meaning.measured_by)
         self._position_scale = np.array(meaning.position_scale)
 
-    def positions(self, chunk: Chunk, facts: Facts) -> NDArray[np.float64] | None:
-        """Metres and radians; None where a waypoint would have to be a stop.
+    def positions(self, chunk: Chunk, facts: Facts) -> NDArray[np.float64] | str:
+        """Metres and radians; a sentence where a waypoint would have to be a stop.
 
         Args:
             chunk: as the head wants it.
@@ -123,13 +123,14 @@ class ChunkPlan:
             self._measured_by >= 0, state[self._measured_by] * self._position_scale, np.nan
         )
         waypoints = np.empty((len(chunk.actions), len(at)))
-        self._gate.reset()
+        if far_outside := self._gate.begin_at(facts.state):
+            return far_outside
         for step, action in enumerate(chunk.actions):
             command = Command(action, None, 0, facts.latent_age_s)
             told = replace(facts, state=self._state(state, at), chunk_age_s=0.0)
             gated = self._gate.decide(command, told)
             if gated.stopped is not None:
-                return None
+                return gated.stopped
             target = gated.action * self._scale
             at = np.where(self._absolute, target, at + gated.velocity * self._step_s)
             waypoints[step] = at

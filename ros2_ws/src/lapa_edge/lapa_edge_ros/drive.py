@@ -63,7 +63,7 @@ class Drive:
         latches: Latches,
         *,
         ros_now_s: Callable[[], float],
-        send: Callable[[GatedCommand, Facts], None],
+        send: Callable[[GatedCommand, Facts], bool],
         report: Callable[[Latent, float, str], None],
         log: Log,
         begin: Callable[[], None] = lambda: None,

@@ -57,6 +57,7 @@ class PolicyNode(LifecycleNode):
         self._outputs: list[tuple[Output, object]] = []
         self._inputs: Inputs | None = None
         self._latent = None
+        self._told = False  # whether the robot was told anything in this episode
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", EVERY)
         # A press that is let go at once must not be replaced before it was heard.
         self.create_subscription(Bool, "~/estop", timed(self._on_estop), EVERY)
@@ -179,7 +180,7 @@ class PolicyNode(LifecycleNode):
         wiring = drive.wiring
         slow = settings.output_type == "joint_trajectory"
         rate_hz = min(wiring.policy_hz, wiring.control_hz) if slow else wiring.control_hz
-        output = build_output(settings, drive)
+        output = build_output(settings, drive, self._warn)
         self._offer(output, f"{place}command", rate_hz)
         if wiring.grippers:
             names = [drive.spec.action.names[i] for i in wiring.grippers]
@@ -212,18 +213,22 @@ class PolicyNode(LifecycleNode):
             self._warn("~/instruction: ignored, the node is not active")
 
     def _begin(self) -> None:
+        self._told = False
         for output, _ in self._outputs:
             output.forget()
 
-    def _send(self, command: GatedCommand, facts: Facts) -> None:
+    def _send(self, command: GatedCommand, facts: Facts) -> bool:
+        """Whether the robot was told anything, now or before in this episode."""
         if not command.sendable:
-            self._warn("nothing is sent: the robot has not told where it is")
-            return
+            self._warn(f"nothing is sent: {command.unsendable}")
+            return self._told
         stamp = self.get_clock().now().to_msg()
         for output, publisher in self._outputs:
             message = output.message(command, facts, stamp)
             if message is not None:
                 publisher.publish(message)
+                self._told = True
+        return self._told
 
     def _tell_latent(self, latent: Latent, age_s: float, instruction: str) -> None:
         said = {

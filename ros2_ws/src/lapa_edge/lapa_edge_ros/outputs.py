@@ -7,7 +7,7 @@ finite here is a bug of ours and raises; the publisher's thread then sends nothi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -111,6 +111,7 @@ class TrajectoryOutput:
         meaning: of the actions.
         names, order: the controller's joints, and the action that moves each.
         step_s: between two points of a chunk.
+        warn: told why a chunk is not played although the robot may move.
     """
 
     kind = JointTrajectory
@@ -123,8 +124,9 @@ class TrajectoryOutput:
         names: Sequence[str],
         order: Sequence[int],
         step_s: float,
+        warn: Callable[[str], None],
     ) -> None:
-        self._source, self._plan = source, plan
+        self._source, self._plan, self._warn = source, plan, warn
         self._names, self._order, self._step_s = list(names), list(order), step_s
         self._measured_by = np.array(meaning.measured_by)[self._order]
         self._position_scale = np.array(meaning.position_scale)[self._order]
@@ -141,13 +143,13 @@ class TrajectoryOutput:
         self._see(facts)
         chunk = self._source.chunk
         if command.stopped is None and chunk is not None:
-            self._hold = None
             if chunk is self._sent:
                 return None
-            self._sent = chunk
             positions = self._plan.positions(chunk, facts)
-            if positions is not None:
+            if not isinstance(positions, str):
+                self._sent, self._hold = chunk, None
                 return self._trajectory(positions[:, self._order])
+            self._warn(f"a chunk is not played: {positions}")
         self._sent = None
         return self._standing_still(follow=command.follows)
 
@@ -192,7 +194,7 @@ class GripperOutput:
         return array_message(self._names, command.action[self._order]) if self._told else None
 
 
-def build_output(settings: Settings, drive: Drive) -> Output:
+def build_output(settings: Settings, drive: Drive, warn: Callable[[str], None]) -> Output:
     """The output that ``output_type`` names, for what the drive is wired to."""
     wiring = drive.wiring
     if settings.output_type == "twist":
@@ -209,6 +211,7 @@ def build_output(settings: Settings, drive: Drive) -> Output:
         wiring.names,
         wiring.order,
         1 / drive.spec.action.control_hz,
+        warn,
     )
 
 

@@ -38,7 +38,8 @@ class Publisher:
         rate_hz: ticks per second.
         failure: why the policy gives nothing now, None while it does.
         read_facts: of the command that is about to be judged; called last before the gate.
-        send: publishes a gated command; what it raises is told and nothing was sent.
+        send: publishes a gated command, and says whether the robot was told anything in this
+            episode; what it raises is told and nothing was sent.
         log: where stops are told.
     """
 
@@ -50,7 +51,7 @@ class Publisher:
         rate_hz: float,
         failure: Callable[[], str | None],
         read_facts: Callable[[Command], Facts],
-        send: Callable[[GatedCommand, Facts], None],
+        send: Callable[[GatedCommand, Facts], bool],
         log: Log,
     ) -> None:
         self.ticks = self.missed = self.unsent = 0
@@ -103,10 +104,12 @@ class Publisher:
                 self._gate.take_back()
                 gated, facts = self._decide(time.monotonic())
             try:
-                self._send(gated, facts)
+                told = self._send(gated, facts)
             except Exception:
                 self._gate.take_back()
                 raise
+            if not told:
+                self._gate.take_back()
         self.last, self.failure = gated, None
         if gated.stopped is None and facts.image_stamp_s is not None:
             self.observation_ages_s.append(facts.ros_now_s - facts.image_stamp_s)
