@@ -1,7 +1,7 @@
 """Random sequences: whatever comes in, what goes out is finite, bounded, fresh and slow.
 
 A script of a thousand ticks is one long sequence, or 125 of eight between which the gate forgets
-the episode and the latches stay. A million of those take about six minutes:
+the episode and the latches stay. A million of those take six to eight minutes:
 
     GATE_SCRIPTS=8000 pytest tests/runtime/motion_gate/test_sequences.py -k short
 """
