@@ -94,10 +94,10 @@ def write_script(rng, faults, a, s):
     )
 
 
-def expected_reasons(script, ros_now_s, a, outside):
+def expected_reasons(script, ros_now_s, a, far):
     """The first reason by tick, by a table of conditions in their order.
 
-    `outside`: whether a robot that was sent nothing stands out of its range, bool [t].
+    `far`: whether a robot that was sent nothing stands far out of its range, bool [t].
     """
     image_age_s = script.now_s - (script.now_s - script.image_age_s)
     stamp_age_s = ros_now_s - (ros_now_s - script.stamp_age_s)
@@ -126,7 +126,7 @@ def expected_reasons(script, ros_now_s, a, outside):
             (StopReason.NO_STATE, ~script.state),
             (StopReason.STATE_AGE, script.state_age_s > AGES.state_timeout_s),
             (StopReason.STATE_NOT_FINITE, np.isnan(script.drift).any(1)),
-            (StopReason.STATE_OUT_OF_RANGE, outside),
+            (StopReason.STATE_OUT_OF_RANGE, far),
             (StopReason.POLICY, script.stopped),
             (StopReason.NOT_FINITE, ~script.finite),
             (StopReason.WRONG_SIZE, size != a),

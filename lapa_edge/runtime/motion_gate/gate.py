@@ -9,7 +9,7 @@ decisions of `runtime.safety.SafetyGate` or of the native loop, whose commands i
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,16 +124,6 @@ class MotionGate:
         """Forget the episode: what was sent and measured. Latches and counts stay."""
         self._stance.reset()
 
-    def begin_at(self, state: NDArray[np.float32]) -> str | None:
-        """A new episode of a robot that was sent to where it is, for plans; why none can begin.
-
-        Args:
-            state: measured, finite ``f32 [s]``.
-        """
-        self._stance.begin_at(state)
-        outside = self._rules.place.outside(state)
-        return outside.text if outside and outside.far else None
-
     def decide(self, command: Command, facts: Facts) -> GatedCommand:
         """What to tell the robot at this tick; never raises.
 
@@ -142,15 +132,12 @@ class MotionGate:
         """
         rules, latch = self._rules, self.latches.state
         try:
-            outside = self._see(facts, rules.place, follow=latch.estop)
-            text = outside.text if outside else None
+            outside = self._see(facts, rules.place)
+            far = outside.text if outside and outside.far else None
             a, s = self._a, self._s
-            stop = first_stop(latch, facts, command, rules.ages, a=a, s=s, outside=text)
-            if outside and stop and stop.reason is StopReason.STATE_OUT_OF_RANGE:
-                assert facts.state is not None, "it is out of range"
-                self._stance.bring_inside(facts.state, outside)  # what nothing else keeps still
+            stop = first_stop(latch, facts, command, rules.ages, a=a, s=s, outside=far)
             if stop is None:
-                gated = self._move(rules, command, facts)
+                gated = self._move(rules, command, facts, bring_inside=outside is not None)
             elif stop.reason in STALE and self._may_brake(rules, facts):
                 gated = self._brake(rules, stop, command, facts)
             else:
@@ -173,20 +160,30 @@ class MotionGate:
         self.counts.note(gated.reason, gated.clamps)
         return gated
 
-    def _see(self, facts: Facts, place: Place, *, follow: bool) -> Outside | None:
+    def _see(self, facts: Facts, place: Place) -> Outside | None:
         if facts.state is None or not self._fits(facts.state):
             return None
-        return self._stance.see(facts.state, place, follow=follow)
+        return self._stance.see(facts.state, place)
 
     def _fits(self, state: NDArray[np.float32] | None) -> bool:
         return state is not None and state.shape == (self._s,)
 
-    def _move(self, rules: _Rules, command: Command, facts: Facts) -> GatedCommand:
-        clamps, before, last = rules.clamps, self._stance.velocity, self._stance.last
-        if last is None:
-            last = self._stance.standing_still().tolist()
+    def _move(
+        self, rules: _Rules, command: Command, facts: Facts, *, bring_inside: bool
+    ) -> GatedCommand:
+        """bring_inside: first to the ends of the ranges that the arm is a little out of."""
+        clamps, before, wanted = rules.clamps, self._stance.velocity, command.action.tolist()
+        if bring_inside:
+            assert facts.state is not None, "it is out of range"
+            self._stance.bring_inside(facts.state)
+        last = self._stance.last or self._stance.standing_still().tolist()
+        if bring_inside:
+            for i, _ in self._spec.action.holds:
+                wanted[i] = last[i]
         places = clamps.places(last, facts.state)
-        motion = clamps.move(command.action.tolist(), before, last, places)
+        motion = clamps.move(wanted, before, last, places)
+        if bring_inside:
+            motion = replace(motion, clamps=motion.clamps | {Clamp.ACTION_RANGE})
         self._check(motion, rules, braking=False, places=places)
         if broken := not_fresh(facts, rules.ages, has_state=self._s > 0):
             raise _BrokenRuleError(broken)

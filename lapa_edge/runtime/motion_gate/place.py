@@ -79,9 +79,7 @@ class Place:
             measured = float(state[r.measured_by])
             beyond = max(r.low - measured, measured - r.high)
             if 0 < beyond < math.inf:
-                text = text or (
-                    f"{r.name} stands at {measured:.4g}{r.unit}, outside of the bundle's "
-                    f"{r.low:.4g} to {r.high:.4g}{r.unit}; bring it inside"
-                )
+                place = f"{r.name} stands at {measured:.4g}{r.unit}, outside of the bundle's "
+                text = text or f"{place}{r.low:.4g} to {r.high:.4g}{r.unit}"
                 far |= beyond > r.slack
-        return Outside(text, far) if text else None
+        return Outside(f"{text}; bring it inside", far) if text else None

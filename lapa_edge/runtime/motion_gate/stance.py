@@ -26,8 +26,8 @@ class _Sent:
 class Stance:
     """Of one robot. Where actions are positions, it may be told nothing while its place is unknown.
 
-    That is until one state had every position, inside of its range; again when the command that was
-    to be its first did not reach it; and when a hand took it far out: as if nothing had been sent.
+    That is until one state had every position, inside of its range, and again when the command that
+    was to be its first did not reach it. Once it was told something every stop must reach it.
     """
 
     def __init__(self, spec: ActionSpec, bundle: ActionLimits) -> None:
@@ -41,12 +41,6 @@ class Stance:
         self._standstill.forget()
         self._sent = self._before = _Sent(None, self._at_rest, self.standing_still(), False)
         self._outside: Outside | None = None
-
-    def begin_at(self, state: NDArray[np.float32]) -> None:
-        """A new episode of a robot that was sent to where a finite state ``f32 [s]`` has it."""
-        self.reset()
-        self._standstill.see(state)
-        self.note_sent(self.standing_still(), self._at_rest, moving=False)
 
     @property
     def last(self) -> list[float] | None:
@@ -69,27 +63,20 @@ class Stance:
         """``f32 [a]``, see `Standstill`; the caller's own."""
         return self._standstill.action()
 
-    def see(self, state: NDArray[np.float32], place: Place, *, follow: bool) -> Outside | None:
-        """Note a measured state ``f32 [s]``; what of it keeps the robot from being told anything.
-
-        follow: whether a hand may move it.
-        """
+    def see(self, state: NDArray[np.float32], place: Place) -> Outside | None:
+        """Note a measured state ``f32 [s]``; what of it is in the way of the first command."""
         self._outside = None
         if not self._has_positions:
             return None
-        known = self._standstill.known
-        outside = place.outside(state) if follow or not known else None
-        if outside and (outside.far or not known):
-            self._lose_place()
-            self._outside = outside
-            return outside
-        self._standstill.see(state)
-        return None
-
-    def bring_inside(self, state: NDArray[np.float32], outside: Outside) -> None:
-        """Of a state that `see` found out of range: a little is brought to the range's end."""
-        if not outside.far:
+        if not self._standstill.known:
+            self._outside = place.outside(state)
+        if self._outside is None:
             self._standstill.see(state)
+        return self._outside
+
+    def bring_inside(self, state: NDArray[np.float32]) -> None:
+        """The end of its range is to be the first command of a robot that `see` found outside."""
+        self._standstill.see(state)
 
     def note_sent(
         self, action: NDArray[np.float32], velocity: list[float], *, moving: bool
@@ -108,8 +95,3 @@ class Stance:
         self._standstill.note_sent(self._sent.action, moving=self._sent.moving)
         if self._sent.last is None:
             self._standstill.lose_place()
-
-    def _lose_place(self) -> None:
-        sent = self._sent
-        self._sent = _Sent(None, self._at_rest, sent.action, sent.moving)
-        self._standstill.lose_place()

@@ -13,14 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from motion_gate_scripts import (
-    AGES,
-    TICKS,
-    Script,
-    expected_reasons,
-    latches_by_tick,
-    write_script,
-)
+from motion_gate_scripts import AGES, TICKS, Script, expected_reasons, write_script
 from motion_gates import PERIOD_S, arm_robot, build_gate, hand_robot
 
 from lapa_edge.runtime.motion_gate.facts import Facts
@@ -114,31 +107,27 @@ def play(gate, script, a, s, length):
 
 
 def expected_places(script, told, a):
-    """Which ticks find the robot out of range, and which may tell it something; bool [t] each.
+    """Which ticks find the robot far out of range, and which may tell it something; bool [t] each.
 
     A robot of velocities has no place to keep to.
     """
     if a == 7:
         return np.zeros(TICKS, bool), np.ones(TICKS, bool)
-    estop = latches_by_tick(script)[0]
     beyond = np.nan_to_num(np.abs(told.state) - REACH, nan=-1).max(1)
     whole = np.isfinite(told.state).all(1)
-    outside, sendable, placed = np.zeros(TICKS, bool), np.zeros(TICKS, bool), False
+    far, sendable, placed = np.zeros(TICKS, bool), np.zeros(TICKS, bool), False
     for i in range(TICKS):
-        placed &= not told.begins[i]
-        if script.state[i]:
-            asked = beyond[i] > 0 and (not placed or (estop[i] and beyond[i] > STEP))
-            placed &= not asked
-            outside[i] = asked
-        before = placed
-        if script.state[i] and not outside[i]:
+        before = placed = placed and not told.begins[i]
+        outside = script.state[i] and not placed and beyond[i] > 0
+        far[i] = outside and beyond[i] > STEP
+        if outside:
+            placed = told.reason[i] is None  # its first command is the end of its range
+        elif script.state[i]:
             placed |= whole[i]
-        elif outside[i] and told.reason[i] is StopReason.STATE_OUT_OF_RANGE:
-            placed = beyond[i] <= STEP
         sendable[i] = placed
         if script.undone[i]:
             placed = before
-    return outside, sendable
+    return far, sendable
 
 
 def check_gripper(wanted, told, a):
@@ -203,8 +192,8 @@ def test_no_sequence_makes_an_unsafe_command(length, seed, faults, stale_action,
     gate = build_gate(spec, AGES, **limits)
     script = write_script(np.random.default_rng(seed), faults, a, s)
     every = play(gate, script, a, s, length)
-    outside, sendable = expected_places(script, every, a)
-    assert every.reason.tolist() == expected_reasons(script, every.ros_now_s, a, outside)
+    far, sendable = expected_places(script, every, a)
+    assert every.reason.tolist() == expected_reasons(script, every.ros_now_s, a, far)
     assert (every.sendable == sendable).all()
     counted = gate.counts.read()
     assert counted.stops["internal"] == 0
@@ -247,12 +236,13 @@ def check_arm(told, stale_action, ranged):
     """A step counts from the last command that was sent; before any, from where the arm is."""
     joints, measured = told.action[:, :2].astype(np.float64), told.state[:, ::-1]
     moves, unsent = told.moves, told.unsent
-    last = np.where(unsent[:, None], measured, np.roll(joints, 1, axis=0))
-    steps = joints - last
+    before = np.roll(joints, 1, axis=0)
+    steps = joints - np.where(unsent[:, None], measured, before)
     spacing = 2.4e-7  # of float32 below 2
     told_something = told.sendable & (moves | unsent)
     assert not (np.abs(steps[told_something]) > STEP + spacing).any()
-    velocity = steps / PERIOD_S
+    last = np.where(unsent[:, None], np.clip(measured, -REACH, REACH), before)
+    velocity = (joints - last) / PERIOD_S  # once it was brought into its range
     before = np.roll(velocity, 1, axis=0)
     at_once = np.array([stale_action == "stop" or r not in LATE for r in told.reason])
     before[1:][~moves[:-1]] = np.nan  # it braked, or did not: the hand's test tells

@@ -123,8 +123,7 @@ class ChunkPlan:
             self._measured_by >= 0, state[self._measured_by] * self._position_scale, np.nan
         )
         waypoints = np.empty((len(chunk.actions), len(at)))
-        if far_outside := self._gate.begin_at(facts.state):
-            return far_outside
+        self._gate.reset()
         for step, action in enumerate(chunk.actions):
             command = Command(action, None, 0, facts.latent_age_s)
             told = replace(facts, state=self._state(state, at), chunk_age_s=0.0)

@@ -25,6 +25,7 @@ from lapa_edge.errors import ConfigError, LapaError
 from lapa_edge.runtime.motion_gate.facts import Facts
 from lapa_edge.runtime.motion_gate.gate import GatedCommand
 from lapa_edge.runtime.motion_gate.latches import Latches
+from lapa_edge.runtime.motion_gate.reasons import StopReason
 from lapa_edge.runtime.policy import Latent
 from lapa_edge_ros.diagnostics import Report, assess, values
 from lapa_edge_ros.drive import Drive
@@ -219,8 +220,9 @@ class PolicyNode(LifecycleNode):
 
     def _send(self, command: GatedCommand, facts: Facts) -> bool:
         """Whether the robot was told anything, now or before in this episode."""
-        if not command.sendable:
-            self._warn(f"nothing is sent: {command.unsendable}")
+        if not command.sendable:  # then it was told nothing that a stop would have to end
+            if command.reason is not StopReason.ENDED:
+                self._warn(f"nothing is sent: {command.unsendable}")
             return self._told
         stamp = self.get_clock().now().to_msg()
         for output, publisher in self._outputs:
