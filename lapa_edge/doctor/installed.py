@@ -13,7 +13,7 @@ REQUIRED = ("numpy", "onnxruntime", "safetensors", "msgspec", "tyro", "rich")
 # Module, what it is for, and the command that brings it.
 OPTIONAL = (
     ("torch", "training and export", "pip install 'lapa-edge[export]'"),
-    ("onnx", "export", "pip install 'lapa-edge[export]'"),
+    ("onnx", "engines and export", "pip install 'lapa-edge[engines]'"),
     ("av", "video files", "pip install 'lapa-edge[train]'"),
     ("metaworld", "closed-loop runs in Meta-World", "pip install 'lapa-edge[demo]'"),
     ("rclpy", "the ROS 2 node", "install ROS 2 and source its setup.bash"),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from lapa_edge.doctor.finding import Finding
 from lapa_edge.errors import LapaError
 from lapa_edge.export.board import board_names, read_board
-from lapa_edge.export.engines import choose_capability
-from lapa_edge.export.tensorrt_api import Builder, find_builder
+from lapa_edge.export.tensorrt_api import Builder, choose_capability, find_builder
 
 SECTION = "targets"
 

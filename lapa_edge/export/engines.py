@@ -18,13 +18,17 @@ from pathlib import Path
 import msgspec
 
 from lapa_edge.artifact import Bundle, extend_bundle
-from lapa_edge.errors import ConfigError
 from lapa_edge.export.board import Board, check_precision, read_board
 from lapa_edge.export.limits import Precision
 from lapa_edge.export.memory import check_memory, predict_memory
 from lapa_edge.export.precision.graphs import graph_file
 from lapa_edge.export.precision.known_graph import read_graph
-from lapa_edge.export.tensorrt_api import Builder, build_engine, find_builder
+from lapa_edge.export.tensorrt_api import (
+    Builder,
+    build_engine,
+    choose_capability,
+    find_builder,
+)
 from lapa_edge.runtime.backends.sidecar import Sidecar
 
 GRAPHS = ("policy", "action_head")
@@ -74,7 +78,7 @@ def engine_files(
         data = bundle.path(onnx_name).read_bytes()
         built = build_engine(builder, data, onnx_name, capability, recipe.precisions, cache)
         sidecar = Sidecar(
-            board=name,
+            board=board,  # as it was asked for: a path, where the recipe is the user's own
             stand_in=stands_in,
             precision=precision,
             builder=builder.name,
@@ -92,25 +96,6 @@ def engine_files(
         if built.timing_cache is not None:
             files[cache_name] = cache = built.timing_cache
     return files
-
-
-def choose_capability(board: Board, builder: Builder) -> tuple[str, bool]:
-    """The compute capability to build for, and whether it only stands in for the board's own.
-
-    Raises:
-        ConfigError: this builder, here, cannot build for the board.
-    """
-    possible = builder.capabilities()
-    if board.compute_capability in possible:
-        return board.compute_capability, False
-    if builder.name == "tensorrt-rtx" and board.rtx_stand_in in possible:
-        return board.rtx_stand_in, True
-    raise ConfigError(
-        f"board {board.name}",
-        f"needs compute capability {board.compute_capability}, {builder.name} {builder.version} "
-        f"builds here for {', '.join(possible) or 'none: no GPU answers'}",
-        "run this command on the board itself, with the TensorRT installed there",
-    )
 
 
 def describe_build(board: Board, builder: Builder, capability: str, stands_in: bool) -> str:

@@ -1,4 +1,4 @@
-"""The one module that knows how TensorRT and TensorRT for RTX differ.
+"""The one module that knows how TensorRT and TensorRT for RTX differ in building.
 
                           tensorrt                        tensorrt_rtx_bindings
     comes with            JetPack, or NVIDIA's packages   pip, x86-64
@@ -6,7 +6,8 @@
     builds for            that GPU                        a capability from its own list
     strongly typed        asked for (the rule from 11)    always
     timing cache          yes: a second build is quick    no: it would ask for a GPU
-    runtime cache         no                              made on the robot, by the first run
+    compiles kernels      as it builds                    as it loads an engine, every time: its
+                                                          cache of them is not kept here yet
 
                           TensorRT 10                     TensorRT 11
     FP16, INT8, ... flags deprecated, not used here       removed
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from lapa_edge.errors import ConfigError, LapaError
+from lapa_edge.export.board import Board
 from lapa_edge.runtime.backends.tensorrt_library import (
     LibraryName,
     TensorRT,
@@ -72,6 +74,25 @@ def find_builder(name: BuilderName = "auto") -> Builder:
     """
     found = find_tensorrt(name)
     return Builder(found.module, found.name, found.version, found.cuda)
+
+
+def choose_capability(board: Board, builder: Builder) -> tuple[str, bool]:
+    """The compute capability to build for, and whether it only stands in for the board's own.
+
+    Raises:
+        ConfigError: this builder, here, cannot build for the board.
+    """
+    possible = builder.capabilities()
+    if board.compute_capability in possible:
+        return board.compute_capability, False
+    if builder.name == "tensorrt-rtx" and board.rtx_stand_in in possible:
+        return board.rtx_stand_in, True
+    raise ConfigError(
+        f"board {board.name}",
+        f"needs compute capability {board.compute_capability}, {builder.name} {builder.version} "
+        f"builds here for {', '.join(possible) or 'none: no GPU answers'}",
+        "run this command on the board itself, with the TensorRT installed there",
+    )
 
 
 def build_engine(

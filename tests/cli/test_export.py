@@ -1,11 +1,14 @@
 """``lapa-export`` from a run on disk to a bundle, and from a bundle to engines."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from agents import write_tiny_run
 from bundles import write_tiny_bundle
+from missing_modules import without
 
 from lapa_edge.artifact import load_bundle
 from lapa_edge.cli.command import run_command
@@ -18,6 +21,19 @@ from lapa_edge.runtime.backends import tensorrt_library
 
 def run(*arguments):
     return run_command(export, ExportFlags, "lapa-export", "", [str(x) for x in arguments])
+
+
+def test_engines_are_built_without_torch(tmp_path):
+    pytest.importorskip("tensorrt_rtx_bindings", reason="NO ENGINE IS BUILT: no TensorRT for RTX")
+    bundle = write_tiny_bundle(tmp_path / "b").root
+    code = without(
+        ("torch", "onnxscript"), "from lapa_edge.cli.export import main; sys.exit(main())"
+    )
+    flags = ["--target", "trt", "--board", "orin-nano", "--steps", "build"]
+    command = [sys.executable, "-c", code, str(bundle), *flags]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.rglob("engines/sm86/policy.engine"))
 
 
 @pytest.fixture(scope="module")

@@ -252,6 +252,18 @@ def test_an_unknown_board_lists_the_known_ones_and_a_file_is_read(tmp_path):
         assert read_board(str(mine)).compute_capability == "12.0"
 
 
+def test_a_board_of_the_users_own_is_built_for_again_by_its_path(checked_bundle, rtx, tmp_path):
+    recipe = Path(tensorrt_api.__file__).parents[2] / "export" / "boards" / "orin-nano.toml"
+    if not recipe.is_file():
+        pytest.skip("NOT CHECKED: this is no checkout, whose recipe could be copied")
+    mine = tmp_path / "mine.toml"
+    mine.write_text(recipe.read_text())
+    files = engine_files(checked_bundle, str(mine), rtx)
+    sidecar = msgspec.json.decode(files["engines/sm86/policy.engine.json"], type=Sidecar)
+    assert read_board(sidecar.board).name == read_board("orin-nano").name
+    assert sidecar.board == str(mine)
+
+
 def fp8_graph() -> bytes:
     """x -> quantize to FP8 and back -> MatMul."""
     weight = helper.make_tensor("w", TensorProto.FLOAT, [16, 16], [0.5] * 256)

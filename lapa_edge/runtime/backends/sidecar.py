@@ -76,9 +76,7 @@ def check_engine(bundle: Bundle, target: str, graph: str, host: Host | None = No
     try:
         sidecar = msgspec.json.decode(beside.read_bytes(), type=Sidecar)
     except msgspec.MsgspecError as error:
-        raise BundleError(
-            name, f"its sidecar is damaged ({error})", f"{rebuild} {target}"
-        ) from error
+        raise BundleError(name, f"its sidecar is damaged ({error})", f"{rebuild} BOARD") from error
     host = host or this_host()
     bundle.path(sidecar.onnx)  # raises where the bundle has no such graph
     graph_sha256 = bundle.manifest.files[sidecar.onnx].sha256
