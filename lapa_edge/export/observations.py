@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from lapa_edge import _native
 from lapa_edge.errors import ConfigError, RuntimeInputError
+from lapa_edge.runtime.mark import NO_DATA
 from lapa_edge.runtime.senses import Views
 from lapa_edge.spec import PolicySpec
 from lapa_edge.tokenizer import Tokenizer
@@ -117,7 +118,7 @@ def random_observations(
             spec.action.low, spec.action.high, (count, len(spec.action.names))
         ).astype(np.float32),
         latent_ages_s=_random_ages(rng, spec, count),
-        source=f"{count} random observations, seed {seed}: no data was given",
+        source=f"{count} random observations, seed {seed}: {NO_DATA}",
     )
 
 

@@ -16,6 +16,7 @@ from lapa_edge.errors import BundleError
 log = logging.getLogger(__name__)
 
 MARK = "parity.json"
+NO_DATA = "no data was given"  # how the source of random observations ends
 # What a robot computes with by default; other graphs and engines have reports of their own.
 COMPARED = ("policy.onnx", "action_head.onnx", "text_encoder.onnx", "weights.safetensors")
 
@@ -29,11 +30,17 @@ class GraphMark(msgspec.Struct, frozen=True):
 class Mark(msgspec.Struct, frozen=True):
     """What the robot must know of ``parity.json``; the fields of `export.parity.ParityReport`."""
 
+    source: str = ""
     failures: list[str] = []
     unfit: dict[str, list[str]] = {}
     files: dict[str, str] = {}
     graphs: dict[str, GraphMark] = {}
     not_run: dict[str, str] = {}
+
+    @property
+    def on_noise(self) -> bool:
+        """Whether it was compared on random frames only, which no camera takes."""
+        return self.source.endswith(NO_DATA)
 
 
 def read_mark(bundle: Bundle) -> Mark | None:

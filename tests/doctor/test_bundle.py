@@ -13,6 +13,7 @@ from lapa_edge.doctor.engines import header_damage
 from lapa_edge.export.engines import build_engines
 from lapa_edge.export.tensorrt_api import find_builder
 from lapa_edge.runtime.backends.sidecar import Host, Sidecar
+from lapa_edge.runtime.mark import MARK, NO_DATA
 
 POLICY_ENGINE = "engines/sm86/policy.engine"
 HOST = Host("tensorrt-rtx", "1.7.1.116", "8.6")
@@ -119,6 +120,19 @@ def test_a_failed_parity_and_an_exchanged_graph_say_what_to_run(bundle):
         },
     )
     assert "--steps verify" in failures(exchanged.root)["policy.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("source", "status"),
+    [("64 frames from 9 clips of demos", "ok"), (f"64 random observations: {NO_DATA}", "warn")],
+)
+def test_a_bundle_that_was_compared_on_noise_alone_is_not_called_good(bundle, source, status):
+    hashes = {name: entry.sha256 for name, entry in bundle.manifest.files.items()}
+    mark = msgspec.json.encode({"source": source, "files": hashes})
+    found = check_bundle(extend_bundle(bundle, {MARK: mark}).root)
+    passed = next(finding for finding in found if finding.name == "parity")
+    assert passed.status == status
+    assert ("random frames only" in passed.found) == (status == "warn")
 
 
 def test_an_engine_that_fits_this_machine_and_graph_is_in_order(bundle, built):
