@@ -45,9 +45,9 @@ class EvaluateFlags:
     """Its checkout, where it is no installed package; see --list."""
     tasks: tuple[str, ...] = ()
     """Which tasks; all of the environment's where none is named."""
-    unseen: tuple[str, ...] | None = None
-    """Which of them training never met; success is then told apart. Those that the benchmark holds
-    out, unless given; --unseen without a name: none."""
+    unseen: tuple[str, ...] = ()
+    """Which of them training never met; success is then told apart. held-out: those that the
+    benchmark holds out, for a policy that was trained on its others."""
     episodes: int = 20
     """Rollouts per task."""
     seed: int = FIRST_SEED
@@ -101,6 +101,7 @@ class EvaluateFlags:
     """With --data: look at every so many frames."""
 
 
+HELD_OUT = ("held-out",)
 OFFLINE = ("camera", "fps", "split", "labels", "every")
 CLOSED_LOOP = (
     "environment", "simulator", "tasks", "unseen", "episodes", "seed", "latency_jitter_s",
@@ -176,7 +177,8 @@ def _evaluate_closed_loop(flags: EvaluateFlags, policy: Evaluated) -> None:
     from lapa_edge.progress import progress_bar
 
     entry = find_entry(flags.environment)
-    tasks, unseen = flags.tasks or entry.tasks(), flags.unseen or ()
+    tasks = flags.tasks or entry.tasks()
+    unseen = () if flags.unseen == HELD_OUT else flags.unseen
     check_environment(flags.environment, (*tasks, *unseen), flags.simulator)
     if strange := [task for task in unseen if task not in tasks]:
         raise ConfigError("--unseen", f"{strange[0]} is not evaluated", "name it in --tasks too")
@@ -209,7 +211,7 @@ def _evaluate_closed_loop(flags: EvaluateFlags, policy: Evaluated) -> None:
 
 def _splits(flags: EvaluateFlags, entry: Entry) -> dict[str, str]:
     """By task, "seen" or "unseen", or "" where nobody says."""
-    if flags.unseen is None:
+    if flags.unseen == HELD_OUT:
         return {task: entry.split(task) for task in entry.tasks()}
     if not flags.unseen:
         return dict.fromkeys(entry.tasks(), "")

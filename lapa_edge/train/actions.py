@@ -15,6 +15,7 @@ without codes.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -181,7 +182,8 @@ def train_actions(
         return loss + config.code_weight * on_codes, {**metrics, "codes": on_codes}
 
     def build() -> nn.Module:
-        agent = build_agent(config, pretrained)
+        # Of a copy: a model that was spread over processes is built anew in the end.
+        agent = build_agent(config, copy.deepcopy(pretrained))
         if pretrained is None:
             agent.instructed.policy.load_backbone()
         if agent.bins is not None and not isinstance(pretrained, Agent):

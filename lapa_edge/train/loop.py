@@ -138,7 +138,9 @@ def train(
     with accelerator.main_process_first():
         run.open(settings, data=data, processes=accelerator.num_processes)
     torch.manual_seed(config.seed)
-    model = _images_last(build_model())
+    model = build_model()
+    if not sharding_asked():  # which knows parameters of one order only
+        _images_last(model)
     if run.finished:
         log.info("%s is already finished: %s", label, run.root)
         load_weights(model, run.weights)
@@ -267,12 +269,11 @@ def _check_finite(norm: float, step: int, run: RunDirectory) -> None:
         )
 
 
-def _images_last(model: nn.Module) -> nn.Module:
+def _images_last(model: nn.Module) -> None:
     """Frames come as rows of RGB pixels; 2-D convolutions are a fifth faster when they stay so."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return model
 
 
 def _seed_step(seed: int, step: int, process: int) -> np.random.Generator:

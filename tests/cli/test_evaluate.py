@@ -9,7 +9,8 @@ from bundles import write_tiny_bundle
 from clips import write_clips
 
 from lapa_edge.cli.command import run_command
-from lapa_edge.cli.evaluate import EvaluateFlags, evaluate
+from lapa_edge.cli.evaluate import EvaluateFlags, _splits, evaluate
+from lapa_edge.evaluate.registry import ENVIRONMENTS
 
 
 def lapa_eval(*arguments: str) -> int:
@@ -20,7 +21,24 @@ def test_list_names_environments_and_how_to_install_them(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert lapa_eval("--list") == 0
-    assert "metaworld" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    for name, entry in ENVIRONMENTS.items():
+        assert name in told
+        assert entry.install.split()[0] in told
+
+
+def test_nothing_is_called_unseen_unless_somebody_says_so() -> None:
+    """A benchmark's held-out tasks may well be those that a policy was trained on."""
+    entry = ENVIRONMENTS["metaworld"]
+
+    def splits(*unseen: str) -> dict[str, str]:
+        return _splits(EvaluateFlags(unseen=unseen), entry)
+
+    assert set(splits().values()) == {""}
+    assert splits("reach")["reach"] == "unseen"
+    assert splits("reach")["door-lock"] == "seen"
+    held_out = splits("held-out")
+    assert {task for task, split in held_out.items() if split == "unseen"} == entry.unseen
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,43 @@ def test_two_processes_end_with_the_same_weights_and_codebook(
     assert one["quantizer.hits"].sum() == 3 * 2 * 4 * 4
 
 
+STAGES = """
+import sys
+import torch
+from lapa_edge.cli.train import main
+
+torch.set_num_threads(1)
+status = main()
+torch.distributed.destroy_process_group()
+sys.exit(status)
+"""
+
+
+def test_every_stage_trains_sharded_in_two_processes(tmp_path: Path) -> None:
+    clips = write_clips(tmp_path / "clips", 4, labelled=True)
+    (tmp_path / "train.py").write_text(STAGES)
+    launch = ["-m", "accelerate.commands.launch", "--use_fsdp", "--num_processes=2", "train.py"]
+    size = ["--preset", "debug", "--steps", "4", "--batch", "2", "--ema-decay", "0.9"]
+
+    def run(*command: str) -> None:
+        whole = [sys.executable, *command]
+        answer = subprocess.run(
+            whole, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert answer.returncode == 0, answer.stderr[-3000:]
+
+    data = ["--data", str(clips)]
+    run(*launch, "latents", *data, "--out", "latents", *size)
+    label = "import sys; from lapa_edge.cli.label import main; sys.exit(main())"
+    run("-c", label, *data, "--run", "latents", "--out", "labels")
+    run(*launch, "policy", *data, "--labels", "labels", "--out", "policy", *size)
+    stages = ["--latents", "latents", "--policy", "policy", "--trunk-rate", "0.3"]
+    run(*launch, "actions", *data, *stages, "--out", "actions", *size)
+    for stage in ("latents", "policy", "actions"):
+        weights = load_file(tmp_path / stage / "model.safetensors")
+        assert all(value.isfinite().all() for value in weights.values())
+
+
 # Trains with whole weights and with sharded ones, undisturbed and with one process killed on the
 # way by SIGKILL: in the first sitting one of the whole, in the second one of the sharded.
 KILLED = """
