@@ -34,6 +34,7 @@ TRANSITIONS = {
     "activate": Transition.TRANSITION_ACTIVATE,
     "deactivate": Transition.TRANSITION_DEACTIVATE,
     "cleanup": Transition.TRANSITION_CLEANUP,
+    "shutdown while active": Transition.TRANSITION_ACTIVE_SHUTDOWN,
 }
 JOINTS = ("joint_0", "joint_1", "joint_2")
 IMAGE_HZ, STATE_HZ = 30.0, 50.0
@@ -243,6 +244,21 @@ class FakeRobot:
         """Ask for a lifecycle transition; whether it succeeded."""
         request = ChangeState.Request(transition=Transition(id=TRANSITIONS[transition]))
         return self.ask(ChangeState, "policy/change_state", request).success
+
+    def offered(self, topic):
+        """How the node offers a topic of its namespace."""
+        return self._quality(self._node.get_publishers_info_by_topic, topic)
+
+    def asked(self, topic):
+        """How the node asks for a topic of its namespace."""
+        return self._quality(self._node.get_subscriptions_info_by_topic, topic)
+
+    def _quality(self, find, topic):
+        def found():
+            ends = find(f"{self.namespace}/{topic}")
+            return [end.qos_profile for end in ends if end.node_name == "policy"]
+
+        return self.wait_until(found)[0]
 
     def node_state(self):
         """The label of the node's lifecycle state."""

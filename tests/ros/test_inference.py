@@ -7,13 +7,16 @@ import threading
 import time
 from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
-from lapa_edge_ros.inference import Inference
+from bundles import write_tiny_bundle
+from lapa_edge_ros.inference import Inference, warm_up
 from lapa_edge_ros.joints import StateBoard
 from node_parts import PIXELS, frame, wait_for
 
-from lapa_edge.errors import ConfigError, RuntimeInputError
+from lapa_edge.errors import BundleError, ConfigError, RuntimeInputError
+from lapa_edge.runtime import policy as policy_module
 
 NAMES = ("joint_0", "joint_1", "joint_2")
 LOG = logging.getLogger("node")
@@ -233,3 +236,12 @@ def test_a_thread_that_hangs_is_left_behind(monkeypatch):
     released.set()
     wait_for(thread.end)
     assert not handed
+
+
+def test_a_graph_whose_vectors_are_not_as_long_as_the_manifest_says_is_refused(tmp_path):
+    bundle = write_tiny_bundle(tmp_path / "tiny", context_dim=4)
+    policy = policy_module.Policy(bundle, "push left")
+    warm_up(policy)
+    other = msgspec.structs.replace(bundle.spec, context_dim=5)
+    with pytest.raises(BundleError, match=r"expected latent and context of .*5.* numbers, got"):
+        warm_up(SimpleNamespace(spec=other, look=policy.look))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bundles import tiny_files, tiny_spec, write_tiny_bundle
 from dds import OVER_DDS
+from rclpy.qos import LivelinessPolicy
 
 from lapa_edge.artifact import write_bundle
 
@@ -33,6 +34,31 @@ def test_a_good_bundle_goes_through_every_transition(rigs, bundle):
     assert robot.node_state() == "unconfigured"
     assert robot.change_state("configure")
     assert rig.node.interrupt()[0] == 0
+
+
+def test_a_shutdown_ends_with_stops_and_leaves_nothing_to_do(rigs, bundle):
+    rig = rigs.start(
+        model_path=bundle.root, instruction="push left", start_enabled=True, autostart=True
+    )
+    robot = rig.robot
+    robot.feed()
+    robot.wait_for_command(moving=True, count=5)
+    assert robot.change_state("shutdown while active")
+    robot.listen(0.2)
+    assert not any(command.moves for command in robot.commands[-3:])
+    assert robot.node_state() == "finalized"
+    assert rig.node.interrupt()[0] == 0
+
+
+def test_commands_are_offered_with_a_deadline_and_none_is_asked_of_others(rigs, bundle):
+    """A camera that offers none would else not be heard at all."""
+    robot = rigs.start(model_path=bundle.root, instruction="push left", autostart=True).robot
+    robot.wait_until(lambda: robot.node_state() == "active")
+    offer = robot.offered("command")
+    assert offer.deadline.nanoseconds == offer.liveliness_lease_duration.nanoseconds == 100_000_000
+    assert offer.liveliness == LivelinessPolicy.MANUAL_BY_TOPIC
+    for topic in ("image", "joint_states", "policy/estop", "policy/instruction"):
+        assert robot.asked(topic).deadline.nanoseconds > 1e18, "for ever"
 
 
 def test_activation_forgets_the_last_image(rigs, bundle):

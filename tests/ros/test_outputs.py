@@ -154,6 +154,20 @@ def test_an_arm_out_of_range_is_told_nothing_and_its_people_why(rigs, tmp_path):
     rig.robot.wait_for_command(moving=True)
 
 
+@pytest.mark.parametrize("output", ["joint_command", "joint_trajectory"])
+def test_the_last_commands_of_an_arm_hold_it_where_it_is_measured(rigs, position_bundle, output):
+    rig = rigs.start(output, model_path=position_bundle.root, **START)
+    rig.drive()
+    assert rig.node.interrupt()[0] == 0
+    rig.robot.listen(0.2)
+    for heard in rig.robot.commands[-3:]:
+        message = heard.message
+        rows = (
+            [message.data] if output == "joint_command" else [p.positions for p in message.points]
+        )
+        assert [list(row) for row in rows] == [pytest.approx([0.1, 0.2, 0.3])]
+
+
 def test_an_output_that_the_actions_do_not_mean_is_refused(rigs, bundle, twist_bundle):
     cases = {"twist": bundle, "joint_trajectory": twist_bundle}
     started = [rigs.start(output, model_path=one.root, **START) for output, one in cases.items()]
