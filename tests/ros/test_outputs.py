@@ -1,6 +1,7 @@
 """What each `output_type` says to its controller."""
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -166,6 +167,23 @@ def test_the_last_commands_of_an_arm_hold_it_where_it_is_measured(rigs, position
             [message.data] if output == "joint_command" else [p.positions for p in message.points]
         )
         assert [list(row) for row in rows] == [pytest.approx([0.1, 0.2, 0.3])]
+
+
+@pytest.mark.parametrize(
+    ("file", "write"),
+    [
+        ("servo_twist", write_twist_bundle),
+        ("jtc_chunks", write_position_bundle),
+        ("forward_command", write_position_bundle),
+    ],
+)
+def test_a_node_moves_a_robot_with_each_file_that_comes_with_it(rigs, tmp_path, file, write):
+    yaml = pytest.importorskip("yaml", reason="NOT CHECKED: PyYAML, which comes with rclpy")
+    path = Path(__file__).parents[2] / f"ros2_ws/src/lapa_edge/config/{file}.yaml"
+    said = yaml.safe_load(path.read_text())["/**"]["ros__parameters"]
+    output = said.pop("output_type")
+    rig = rigs.start(output, model_path=write(tmp_path / "tiny").root, **{**said, **START})
+    rig.drive()
 
 
 def test_an_output_that_the_actions_do_not_mean_is_refused(rigs, bundle, twist_bundle):
