@@ -29,7 +29,7 @@ def test_an_export_onto_a_full_disk_publishes_nothing_and_goes_on_when_there_is_
     try:
         done = subprocess.run(
             [*namespace, "sh", "-c", SCRIPT, "sh", *export, "--observations", "2"],
-            check=False, capture_output=True, text=True, timeout=300,
+            check=False, capture_output=True, text=True, timeout=300, cwd=tmp_path,
         )  # fmt: skip
     except FileNotFoundError:
         pytest.skip("NO FULL DISK: no unshare(1) to mount one with; nothing was checked")
