@@ -183,7 +183,9 @@ class MotionGate:
         places = clamps.places(last, facts.state)
         motion = clamps.move(wanted, before, last, places)
         if bring_inside:
-            motion = replace(motion, clamps=motion.clamps | {Clamp.ACTION_RANGE})
+            changed = int((motion.action != command.action).sum())
+            clamps_too = motion.clamps | {Clamp.ACTION_RANGE}
+            motion = replace(motion, clamps=clamps_too, clamped=changed)
         self._check(motion, rules, braking=False, places=places)
         if broken := not_fresh(facts, rules.ages, has_state=self._s > 0):
             raise _BrokenRuleError(broken)

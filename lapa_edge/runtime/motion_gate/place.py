@@ -82,4 +82,5 @@ class Place:
                 place = f"{r.name} stands at {measured:.4g}{r.unit}, outside of the bundle's "
                 text = text or f"{place}{r.low:.4g} to {r.high:.4g}{r.unit}"
                 far |= beyond > r.slack
-        return Outside(f"{text}; bring it inside", far) if text else None
+        remedy = "bring it inside" if far else "a little, so it waits until it may move"
+        return Outside(f"{text}; {remedy}", far) if text else None

@@ -45,6 +45,7 @@ def test_to_stand_still_is_a_command_as_well_and_is_not_sent(gate, stop, joint_1
     command = at(gate, joint_1, **(LATE if stop == "late" else {}))
     assert not command.sendable
     assert command.unsendable.startswith("joint_1 stands at")
+    assert ("bring it inside" in command.unsendable) == (joint_1 == 2.5)
     assert not gate.end("test").sendable
 
 
@@ -61,6 +62,7 @@ def test_a_little_outside_its_first_command_is_the_end_of_the_range(gate):
     assert (first.reason, first.sendable) == (None, True)
     assert first.action.tolist() == [2.0, 0.5, 1.0]  # its gripper does what the policy wants
     assert Clamp.ACTION_RANGE in first.clamps
+    assert first.clamped == 2  # both joints, not the gripper
     assert second.action[:2] == pytest.approx([1.98, 0.48])
 
 
