@@ -183,3 +183,22 @@ def test_a_transition_with_a_bug_ends_unconfigured_and_free_to_begin_again(rigs,
     assert "RuntimeError('unforeseen')" in rig.node.log
     assert "a transition from inactive failed" in rig.node.log
     assert "Traceback" not in rig.node.log
+
+
+def test_a_bug_while_the_robot_moves_ends_with_stops(rigs, bundle, tmp_path):
+    flag = tmp_path / "refuse"
+    rig = rigs.start(
+        model_path=bundle.root, instruction="push left", start_enabled=True, autostart=True,
+        program=[PROGRAM], environment={"REFUSE": str(flag)},
+    )  # fmt: skip
+    robot = rig.robot
+    robot.feed()
+    robot.wait_for_command(moving=True, count=5)
+    flag.write_text("unforeseen")
+    assert not robot.change_state("deactivate")
+    assert robot.node_state() == "unconfigured"
+    robot.listen(0.2)
+    assert not any(command.moves for command in robot.commands[-3:])
+    assert not robot.listen(0.3)
+    assert "a transition from active failed; stopping" in rig.node.log
+    assert rig.node.interrupt()[0] == 0
