@@ -6,15 +6,17 @@ by one, so a stopped comparison goes on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
-from lapa_edge.compare.config import CompareConfig, EvaluationConfig, OfflineConfig
+from lapa_edge.compare.config import EvaluationConfig, OfflineConfig
 from lapa_edge.compare.offline import OfflineAnswer, OfflineJob, ask_offline
 from lapa_edge.compare.outcomes import SUCCESS, Cell, Condition, Finding
 from lapa_edge.compare.results import write_finding
 from lapa_edge.compare.trial import Trained, Trial
+from lapa_edge.compare.unseen_codes import CodesJob, write_codes
 from lapa_edge.data.dataset import ReadOptions
 from lapa_edge.evaluate.evaluation import JobAnswer, RolloutJob, run_kept_jobs
 from lapa_edge.evaluate.scenes import scene_seeds
@@ -23,6 +25,8 @@ from lapa_edge.progress import progress_bar
 from lapa_edge.train.run_directory import read_json
 
 EPISODES_PER_JOB = 5
+
+Job = TypeVar("Job", OfflineJob, CodesJob)
 
 
 def judge(trials: Sequence[Trial], processes: int) -> None:
@@ -77,31 +81,47 @@ def _roll_out(
 
 def _ask(trials: Sequence[Trial], processes: int) -> dict[Path, OfflineAnswer]:
     """What every trial does on the unseen episodes, by trial; none without them."""
-    answers = {}
-    for trial in trials:
-        if offline := trial.config.offline:
-            answers[trial.folder] = _offline_job(trial.config, offline, trial)
-    missing = [job for job in answers.values() if not job.answer.is_file()]
+    asked = {
+        trial.folder: _offline_job(trial, trial.config.offline)
+        for trial in trials
+        if trial.config.offline
+    }
+    codes = {
+        job.codes: CodesJob(job.codes.with_name("latents"), job.data, job.reading, job.codes)
+        for job in asked.values()
+        if job.codes
+    }
+    _fill(write_codes, codes, f"codes, seed {trials[0].seed}", processes)
+    answers = {job.answer: job for job in asked.values()}
+    _fill(ask_offline, answers, f"offline, seed {trials[0].seed}", processes)
+    return {folder: read_json(job.answer, OfflineAnswer) for folder, job in asked.items()}
+
+
+def _fill(
+    work: Callable[[Job], Path], jobs: Mapping[Path, Job], title: str, processes: int
+) -> None:
+    """Do the jobs whose files are not there yet."""
+    missing = [job for path, job in jobs.items() if not path.is_file()]
     if missing:
         with progress_bar() as bar:
-            task = bar.add_task(f"offline, seed {trials[0].seed}", total=len(answers))
-            bar.advance(task, len(answers) - len(missing))
-            for _ in run_in_workers(ask_offline, missing, processes):
+            task = bar.add_task(title, total=len(jobs))
+            bar.advance(task, len(jobs) - len(missing))
+            for _ in run_in_workers(work, missing, processes):
                 bar.advance(task)
-    return {folder: read_json(job.answer, OfflineAnswer) for folder, job in answers.items()}
 
 
-def _offline_job(config: CompareConfig, offline: OfflineConfig, trial: Trial) -> OfflineJob:
+def _offline_job(trial: Trial, offline: OfflineConfig) -> OfflineJob:
     data, reading = offline.data, ReadOptions(split=offline.split)
-    if config.data and not data:
-        data = config.data.video
-        reading = replace(reading, camera=config.data.camera, fps=config.data.fps)
+    if trial.config.data and not data:
+        data = trial.config.data.video
+        reading = replace(reading, camera=trial.config.data.camera, fps=trial.config.data.fps)
     return OfflineJob(
         bundle=trial.bundle,
         data=Path(data),
         reading=reading,
         latency_s=offline.latency_s,
         every=offline.every,
+        codes=trial.latents.with_name("unseen_codes.json") if trial.latents else None,
         answer=trial.folder / "offline.json",
     )
 

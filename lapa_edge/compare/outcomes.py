@@ -53,7 +53,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         parameters: of the networks that act: trunk, words and head.
         cpu_s: processor seconds of its training; what several methods share is counted for the
             one that trained it.
-        references: action errors of policies that look at nothing, on the same episodes.
+        references: by metric, what policies that look at nothing come to on the same episodes.
         torch_imported: whether a process that drove the robot knew torch.
     """
 
@@ -63,5 +63,5 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     parameters: int
     cpu_s: float
     cells: list[Cell]
-    references: dict[str, float] = {}
+    references: dict[str, dict[str, float]] = {}
     torch_imported: bool = False

@@ -1,7 +1,8 @@
 """Findings to the numbers of a table: rows per method, differences of pairs, both with intervals.
 
-Two kinds of interval stand side by side. ``wilson`` and ``newcombe`` pool all episodes: they say
-how well these trainings are known. ``seeds`` draws trainings and episodes anew (see
+Two kinds of interval stand side by side. One says how well these trainings are known: of success,
+``wilson`` and ``newcombe`` over pooled rollouts; of other metrics, whose episodes are the same for
+every training, ``episodes`` drawn anew. The other, ``seeds``, draws trainings too (see
 `evaluate.seed_statistics`): it says what another training would do, and is unknown with one seed.
 """
 
@@ -16,7 +17,13 @@ import numpy as np
 
 from lapa_edge.compare.outcomes import SUCCESS, Condition
 from lapa_edge.compare.results import Findings
-from lapa_edge.evaluate.seed_statistics import Outcomes, paired_interval, seed_interval
+from lapa_edge.evaluate.latents.estimate import Estimate
+from lapa_edge.evaluate.seed_statistics import (
+    Outcomes,
+    episode_interval,
+    paired_differences,
+    seed_interval,
+)
 from lapa_edge.evaluate.statistics import difference_interval, wilson_interval
 
 Interval = tuple[float, float]
@@ -28,6 +35,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         mean: over tasks alike, then over seeds.
         wilson: of success over pooled episodes; None for other metrics.
+        episodes_interval: of other metrics, over episodes; None of success, or with one episode.
         seeds_interval: over trainings and episodes; None with one seed.
         by_seed: the mean of each training, by seed; their spread is what luck does.
         tasks: mean by task over all seeds and episodes.
@@ -38,6 +46,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     metric: str
     mean: float
     wilson: Interval | None
+    episodes_interval: Interval | None
     seeds_interval: Interval | None
     by_seed: dict[int, float]
     episodes: int
@@ -55,6 +64,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     metric: str
     difference: float
     newcombe: Interval | None
+    episodes_interval: Interval | None
     seeds_interval: Interval | None
     seeds: int
 
@@ -67,17 +77,18 @@ def row(
     if not by_seed:
         return None
     trainings = list(by_seed.values())
-    estimate = seed_interval(trainings)
     pooled = _pooled(trainings)
     every = [value for values in pooled.values() for value in values]
     success = metric == SUCCESS
+    estimate = seed_interval(trainings, crossed=not success)
     of = [found for found in findings.of(variant) if found.seed in by_seed]
     return Row(
         variant=variant,
         metric=metric,
         mean=estimate.value,
         wilson=wilson_interval(round(sum(every)), len(every)) if success else None,
-        seeds_interval=_known(estimate.low, estimate.high),
+        episodes_interval=None if success else _known(episode_interval(trainings)),
+        seeds_interval=_known(estimate),
         by_seed={seed: seed_interval([one]).value for seed, one in by_seed.items()},
         episodes=len(every),
         tasks={task: float(np.mean(values)) for task, values in pooled.items() if values},
@@ -106,9 +117,11 @@ def _pair(findings: Findings, first: str, second: str, metric: str) -> Pair | No
     common = sorted(one.keys() & other.keys())
     if not common:
         return None
-    estimate = paired_interval(one, other)
+    success = metric == SUCCESS
+    differences = paired_differences(one, other)
+    estimate = seed_interval(differences, crossed=not success)
     newcombe = None
-    if metric == SUCCESS:
+    if success:
         counts = []
         for outcomes in (one, other):
             every = [v for seed in common for values in outcomes[seed].values() for v in values]
@@ -120,7 +133,8 @@ def _pair(findings: Findings, first: str, second: str, metric: str) -> Pair | No
         metric=metric,
         difference=estimate.value,
         newcombe=newcombe,
-        seeds_interval=_known(estimate.low, estimate.high),
+        episodes_interval=None if success else _known(episode_interval(differences)),
+        seeds_interval=_known(estimate),
         seeds=len(common),
     )
 
@@ -130,5 +144,5 @@ def _pooled(trainings: Sequence[Outcomes]) -> dict[str, list[float]]:
     return {task: [v for one in trainings for v in one.get(task, ())] for task in tasks}
 
 
-def _known(low: float, high: float) -> Interval | None:
-    return None if math.isnan(low) else (low, high)
+def _known(found: Estimate) -> Interval | None:
+    return None if math.isnan(found.low) else (found.low, found.high)

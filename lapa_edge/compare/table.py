@@ -7,18 +7,20 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from lapa_edge.compare.config import CompareConfig
-from lapa_edge.compare.offline import ACTION_ERROR
+from lapa_edge.compare.offline import ACTION_ERROR, CODE_ACCURACY, DIRECTION, ON_COURSE
 from lapa_edge.compare.outcomes import SUCCESS
 from lapa_edge.compare.results import Findings
 from lapa_edge.compare.summary import Interval, Row, pairs, row, rows
 from lapa_edge.compare.variants import grid_name
+from lapa_edge.evaluate.offline_result import ON_COURSE_MEANS
 
 READING = (
-    "**Mean** weighs every task alike. **Wilson** (success) pools the episodes of all seeds: how "
-    "well these trainings are known. **Over seeds** draws trainings anew, then their episodes "
-    "(hierarchical bootstrap): what another training would do; with few seeds it is too narrow "
-    "still. **Each seed** is what luck does. Differences are paired, seed by seed and scene by "
-    "scene; **Newcombe** pools episodes and does without the pairing. All intervals are 95 %.\n"
+    "**Mean** weighs every task alike. How well these trainings are known: **Wilson** (success) "
+    "pools the episodes of all seeds, **over episodes** (other metrics) draws them anew. **Over "
+    "seeds** draws trainings anew, then their episodes (hierarchical bootstrap): what another "
+    "training would do; with few seeds it is too narrow still. **Each seed** is what luck does. "
+    "Differences are paired, seed by seed and scene by scene; **Newcombe** pools episodes and does "
+    "without the pairing. All intervals are 95 %.\n"
 )
 
 
@@ -54,6 +56,10 @@ def describe(config: CompareConfig) -> str:
             f"Closed loop in {evaluation.environment} from the bundle, {evaluation.episodes} "
             f"episodes per task and seed, policy latency {evaluation.latency_s * 1000:.0f} ms."
         )
+        if "unipi" in config.methods:
+            sentences.append(
+                "The plans of UniPi are played (open-loop), its looks two frames apart."
+            )
     if config.offline:
         where = config.offline.data or (config.data.video if config.data else "")
         sentences.append(f"Offline on the {config.offline.split} split of `{where}`.")
@@ -75,8 +81,7 @@ def _metrics(config: CompareConfig, findings: Findings) -> Iterator[str]:
         found = rows(findings, metric)
         yield f"## {title(metric)}\n"
         yield _summary(found)
-        if metric == ACTION_ERROR:
-            yield _references(findings)
+        yield _references(findings, metric)
         tasks = list(dict.fromkeys(task for one in found for task in one.tasks))
         if len(tasks) > 1:
             yield _by_task(found, tasks)
@@ -85,10 +90,10 @@ def _metrics(config: CompareConfig, findings: Findings) -> Iterator[str]:
 
 
 def _summary(found: Sequence[Row]) -> str:
-    wilson = any(one.wilson for one in found)
+    of_these = "Wilson" if any(one.wilson for one in found) else "over episodes"
     head = (
-        "method", "mean", *(["Wilson"] if wilson else []), "over seeds", "each seed", "seeds",
-        "episodes", "parameters", "training, CPU min",
+        "method", "mean", of_these, "over seeds", "each seed", "seeds", "episodes", "parameters",
+        "training, CPU min",
     )  # fmt: skip
     body = []
     for one in found:
@@ -97,7 +102,7 @@ def _summary(found: Sequence[Row]) -> str:
             (
                 one.variant,
                 f"**{write(one.mean)}**",
-                *([interval(one.wilson, write)] if wilson else []),
+                interval(one.wilson or one.episodes_interval, write),
                 interval(one.seeds_interval, write),
                 ", ".join(write(value) for value in one.by_seed.values()),
                 str(len(one.by_seed)),
@@ -109,14 +114,23 @@ def _summary(found: Sequence[Row]) -> str:
     return table(head, body)
 
 
-def _references(findings: Findings) -> str:
-    """What looking at nothing gives; the same for every training but for the demos' spread."""
-    known = next((found.references for found in findings.every if found.references), {})
-    said = ", ".join(f"{name} {value:.3g}" for name, value in known.items())
-    return (
-        "Mean absolute error over the chunk, in units of the actions' spread. Without looking: "
-        f"{said}.\n"
-    )
+MEANING = {
+    ACTION_ERROR: "Mean absolute error over the chunk, in units of the actions' spread.",
+    DIRECTION: "Cosine between the chunk's displacement and the recorded one, where that moves.",
+    ON_COURSE: f"Success proxy: {ON_COURSE_MEANS}.",
+    CODE_ACCURACY: "Codes that are those which stage 1 reads between the frames themselves.",
+}
+
+
+def _references(findings: Findings, metric: str) -> str:
+    """What a metric means, and what looking at nothing comes to; every task weighs alike."""
+    known: dict[str, list[float]] = {}
+    for found in findings.every:
+        for name, value in found.references.get(metric, {}).items():
+            known.setdefault(name, []).append(value)
+    said = ", ".join(f"{name} {np.mean(values):.3g}" for name, values in known.items())
+    words = [MEANING.get(metric, ""), f"Without looking: {said}." if said else ""]
+    return " ".join(filter(None, words)) + "\n"
 
 
 def _by_task(found: Sequence[Row], tasks: Sequence[str]) -> str:
@@ -142,14 +156,14 @@ def _pairs(findings: Findings, metric: str, methods: Sequence[str]) -> str:
             f"{pair.first} - {pair.second}",
             f"**{write(pair.difference)}**",
             interval(pair.seeds_interval, write),
-            *([interval(pair.newcombe, write)] if metric == SUCCESS else []),
+            interval(pair.newcombe or pair.episodes_interval, write),
             str(pair.seeds),
         )
         for pair in pairs(findings, metric, methods)
     ]
     unit = "difference, points" if metric == SUCCESS else "difference"
-    newcombe = ("Newcombe",) if metric == SUCCESS else ()
-    return table(("pair", unit, "paired, over seeds", *newcombe, "seeds"), body) if body else ""
+    of_these = "Newcombe" if metric == SUCCESS else "paired, over episodes"
+    return table(("pair", unit, "paired, over seeds", of_these, "seeds"), body) if body else ""
 
 
 def _latencies(config: CompareConfig, findings: Findings) -> list[str]:

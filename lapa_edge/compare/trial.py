@@ -56,6 +56,18 @@ class Trial:
         return self.folder / "bundle"
 
     @property
+    def shared(self) -> Path | None:
+        """Where the runs lie that it shares with others of its seed, if it does."""
+        return self.out / "shared" / str(self.seed) if self.variant.shares else None
+
+    @property
+    def latents(self) -> Path | None:
+        """Its stage-1 run, of a method that has one."""
+        if self.variant.method != "lapa":
+            return None
+        return (self.shared or self.folder / "run") / "latents"
+
+    @property
     def trained(self) -> bool:
         """Whether its bundle is there, whole."""
         try:
@@ -90,7 +102,7 @@ def _train(trial: Trial) -> None:
             material,
             replace(trial.variant.training, seed=trial.seed),
             trial.folder / "run",
-            trial.out / "shared" / str(trial.seed) if trial.variant.shares else None,
+            trial.shared,
         )
     settings, agent = read_agent(run)
     observations = read_observations(

@@ -18,6 +18,8 @@ from lapa_edge.train.methods import MethodConfig
 
 AGES: tuple[HeadPart, ...] = ("latent_age", "chunk_index")
 TWO_RATE: ExecutionMode = "two-rate"
+# UniPi imagines a plan and plays it; a head that is asked anew would only ever begin it.
+EXECUTION: dict[str, ExecutionMode] = {"unipi": "open-loop"}
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,9 @@ class Variant:
 
 def variants(config: CompareConfig) -> tuple[Variant, ...]:
     """Every row that the file asks for, in its order."""
-    usual = (Condition(TWO_RATE, config.evaluation.latency_s),) if config.evaluation else ()
     found = []
     for method in config.methods:
+        usual = usual_condition(config, method)
         found.append(
             Variant(method, method, config.training, True, usual + _ways(config, method, usual))
         )
@@ -51,7 +53,14 @@ def variants(config: CompareConfig) -> tuple[Variant, ...]:
             blind = replace(config.training, head_inputs=without_age(config.training))
             late = usual + _latencies(config, (TWO_RATE,), usual)
             found.append(Variant(f"{method}-no-age", method, blind, True, late))
-    return (*found, *grid_variants(config, usual))
+    return (*found, *grid_variants(config, usual_condition(config, "lapa")))
+
+
+def usual_condition(config: CompareConfig, method: str) -> tuple[Condition, ...]:
+    """How a method is driven where nothing else is asked; empty without a closed loop."""
+    if config.evaluation is None:
+        return ()
+    return (Condition(EXECUTION.get(method, TWO_RATE), config.evaluation.latency_s),)
 
 
 def grid_variants(

@@ -19,6 +19,8 @@ from lapa_edge.data.episode import Dataset, Episode
 from lapa_edge.data.source import FrameSource
 from lapa_edge.errors import ConfigError, DataError
 from lapa_edge.evaluate.offline_result import (
+    COURSE_ANGLE_DEG,
+    COURSE_LENGTH,
     LAST,
     MEAN,
     POLICY,
@@ -177,17 +179,18 @@ def _judge(
     if not truth:
         return None
     wanted = np.array(truth, np.float64)  # [m, p, a]
-    scored = {
-        name: _score(np.array(chunk), wanted, spec, directed) for name, chunk in chunks.items()
-    }
+    judged = {name: np.array(chunk) for name, chunk in chunks.items()}
+    scored = {name: _score(chunk, wanted, spec) for name, chunk in judged.items()}
+    ways = {name: _compare_ways(chunk, wanted, spec, directed) for name, chunk in judged.items()}
     return OfflineEpisode(
         name=episode.name,
         instruction=episode.instruction,
         moments=len(wanted),
         normalised={name: score[0].tolist() for name, score in scored.items()},
         physical={name: score[1].tolist() for name, score in scored.items()},
-        cosine={name: score[2] for name, score in scored.items()},
-        moving=int(_moves(wanted, spec, directed).sum()),
+        cosine={name: float(cosine.sum()) for name, (cosine, _) in ways.items()},
+        on_course={name: int(good.sum()) for name, (_, good) in ways.items()},
+        moving=len(ways[POLICY][0]),
         right=right,
         coded=coded,
         whole=whole,
@@ -208,19 +211,26 @@ def _ask(session: Session, x: NDArray[np.float32], episode: Episode) -> NDArray[
     return chunk.reshape(session.spec.action.chunk, -1)
 
 
-def _score(
-    chunk: Floats, wanted: Floats, spec: PolicySpec, directed: NDArray[np.bool_]
-) -> tuple[Floats, Floats, float]:
-    """Sums over moments: error by horizon [p], by action [a], and of the direction's cosine."""
+def _score(chunk: Floats, wanted: Floats, spec: PolicySpec) -> tuple[Floats, Floats]:
+    """Error summed over moments: by horizon [p], and by action [a]."""
     low, high = np.array(spec.action.low), np.array(spec.action.high)
     error = np.abs(np.clip(chunk, low, high) - wanted)  # [m, p, a], of what the robot is told
-    by_horizon = (error / spec.action.std).mean(-1).sum(0)
-    moves = _moves(wanted, spec, directed)
-    ours, theirs = (_way(actions, spec, directed)[moves] for actions in (chunk, wanted))
-    lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
+    return (error / spec.action.std).mean(-1).sum(0), error.mean(1).sum(0)
+
+
+def _compare_ways(
+    chunk: Floats, wanted: Floats, spec: PolicySpec, directed: NDArray[np.bool_]
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Of every moment that moves: cosine to the recorded displacement, and whether on course."""
+    ours, theirs = (_way(actions, spec, directed) for actions in (chunk, wanted))
+    moves = np.linalg.norm(theirs, axis=1) > 1e-3
+    ours, theirs = ours[moves], theirs[moves]
+    far, wanted_far = (np.linalg.norm(way, axis=1) for way in (ours, theirs))
+    lengths = far * wanted_far
     # Standing still points nowhere: its cosine is 0, neither right nor wrong.
     cosine = (ours * theirs).sum(1) / np.where(lengths > 0, lengths, np.inf)
-    return by_horizon, error.mean(1).sum(0), float(cosine.sum())
+    as_far = (far * COURSE_LENGTH >= wanted_far) & (far <= wanted_far * COURSE_LENGTH)
+    return cosine, as_far & (cosine >= np.cos(np.deg2rad(COURSE_ANGLE_DEG)))
 
 
 def _directed(spec: PolicySpec, episodes: Sequence[Episode]) -> NDArray[np.bool_]:
@@ -238,10 +248,6 @@ def _way(chunk: Floats, spec: PolicySpec, directed: NDArray[np.bool_]) -> Floats
     """Displacement over the chunk [m, a'], in units of the actions' spread."""
     way: Floats = chunk.sum(1)[:, directed] / np.array(spec.action.std)[directed]
     return way
-
-
-def _moves(wanted: Floats, spec: PolicySpec, directed: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return np.asarray(np.linalg.norm(_way(wanted, spec, directed), axis=1) > 1e-3)
 
 
 def _following(action: NDArray[np.float32], step: int, p: int) -> NDArray[np.float32]:

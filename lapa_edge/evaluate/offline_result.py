@@ -11,6 +11,14 @@ from numpy.typing import NDArray
 from lapa_edge.evaluate.latents.estimate import Estimate, clip_weights, estimate
 from lapa_edge.spec import PolicySpec
 
+# A chunk is on course where it goes about as the demonstrator went: the success proxy.
+COURSE_ANGLE_DEG = 30.0
+COURSE_LENGTH = 2.0
+ON_COURSE_MEANS = (
+    f"share of the moments that move whose chunk ends within {COURSE_ANGLE_DEG:g} degrees of the "
+    f"recorded way, between 1/{COURSE_LENGTH:g} and {COURSE_LENGTH:g} times as far"
+)
+
 POLICY, STOP, MEAN, LAST = SUBJECTS = ("policy", "stop", "mean action", "last action")
 Floats = NDArray[np.float64]
 
@@ -21,7 +29,8 @@ class OfflineEpisode(msgspec.Struct, frozen=True, kw_only=True):
     moments: steps that were judged. normalised: by subject, the absolute error of each horizon
     ``[p]``, over actions in units of their spread; physical: the same by action ``[a]``, in its
     own unit, over the horizons. cosine: by subject, the sum of the cosines between the chunk's
-    displacement and the recorded one, over `moving` moments. codes: how many were `right` of
+    displacement and the recorded one, over `moving` moments; on_course: how many of those go the
+    recorded way (see `ON_COURSE_MEANS`), a proxy for success. codes: how many were `right` of
     `coded`, all of a sequence (`whole`) of `sequences`, and by the commonest code (`commonest`).
     """
 
@@ -31,6 +40,7 @@ class OfflineEpisode(msgspec.Struct, frozen=True, kw_only=True):
     normalised: dict[str, list[float]]
     physical: dict[str, list[float]]
     cosine: dict[str, float]
+    on_course: dict[str, int]
     moving: int
     right: int = 0
     coded: int = 0
@@ -49,7 +59,10 @@ class Bounded(msgspec.Struct, frozen=True):
 
 
 class OfflineResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The report: by subject, error by horizon and by action, and the direction's cosine."""
+    """The report: by subject, error by horizon and by action, and where the chunk goes.
+
+    cosine and on_course are None where no action is a displacement, or none moves.
+    """
 
     episodes: int
     moments: int
@@ -60,6 +73,7 @@ class OfflineResult(msgspec.Struct, frozen=True, kw_only=True):
     physical: dict[str, dict[str, Bounded]]
     units: dict[str, str]
     cosine: dict[str, Bounded]
+    on_course: dict[str, Bounded]
     code_accuracy: Bounded | None
     sequence_accuracy: Bounded | None
     commonest_code: Bounded | None
@@ -98,6 +112,9 @@ def summarise_offline(
         },
         units=dict(zip(names, spec.action.units, strict=True)),
         cosine={s: mean([e.cosine[s] for e in each], [e.moving for e in each]) for s in SUBJECTS},
+        on_course={
+            s: mean([e.on_course[s] for e in each], [e.moving for e in each]) for s in SUBJECTS
+        },
         code_accuracy=mean([e.right for e in each], coded) if told else None,
         sequence_accuracy=mean([e.whole for e in each], sequences) if told else None,
         commonest_code=mean([e.commonest for e in each], coded) if told else None,

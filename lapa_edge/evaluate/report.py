@@ -12,7 +12,14 @@ import numpy as np
 from lapa_edge.data.files import replacing
 from lapa_edge.evaluate.evaluation import JobAnswer
 from lapa_edge.evaluate.latents.extra import import_extra
-from lapa_edge.evaluate.offline_result import POLICY, STOP, SUBJECTS, Bounded, OfflineResult
+from lapa_edge.evaluate.offline_result import (
+    ON_COURSE_MEANS,
+    POLICY,
+    STOP,
+    SUBJECTS,
+    Bounded,
+    OfflineResult,
+)
 from lapa_edge.evaluate.statistics import Quartiles
 from lapa_edge.evaluate.summary import MethodResult
 
@@ -74,18 +81,20 @@ def describe_offline(name: str, result: OfflineResult, settings: Mapping[str, An
     lines += [
         f"{result.moments} moments of {result.episodes} episodes; the head is asked "
         f"{result.latency_s * 1e3:g} ms after the frame. Intervals of 95 % draw episodes anew. "
-        '"last action" repeats what the head is told that the demonstrator did just before.',
+        '"last action" repeats what the head is told that the demonstrator did just before. '
+        f"On course, a proxy for success: {ON_COURSE_MEANS}.",
         "",
-        "| | error, in spreads of the action | direction (cosine) | "
+        "| | error, in spreads of the action | direction (cosine) | on course | "
         + " | ".join(f"{action}, {unit}" for action, unit in result.units.items())
         + " |",
-        "|---" * (3 + len(result.units)) + "|",
+        "|---" * (4 + len(result.units)) + "|",
     ]
     for subject in SUBJECTS:
         physical = (_bounded(result.physical[subject][action], 3) for action in result.units)
         lines.append(
             f"| {subject} | {_bounded(result.normalised_mean[subject])} "
-            f"| {_bounded(result.cosine[subject])} | {' | '.join(physical)} |"
+            f"| {_bounded(result.cosine[subject])} | {_bounded(result.on_course[subject])} "
+            f"| {' | '.join(physical)} |"
         )
     lines += ["", "| seconds ahead | " + " | ".join(SUBJECTS) + " |"]
     lines += ["|---" * (1 + len(SUBJECTS)) + "|"]

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from bundles import tiny_files, tiny_spec
 from language_table import write_language_table
+from latent_runs import LATENTS, untrained_run
 
-from lapa_edge.artifact import write_bundle
+from lapa_edge.artifact import load_bundle, write_bundle
 from lapa_edge.cli.command import run_command
 from lapa_edge.cli.train import Stage, train
 from lapa_edge.compare import judge, pipeline
 from lapa_edge.compare.trial import Trained, Trial
+from lapa_edge.compare.unseen_codes import read_codes
+from lapa_edge.data.dataset import ReadOptions, read_dataset
+from lapa_edge.model.quantizer import QuantizerConfig
+from lapa_edge.runtime.session import Session
 
 NAMES = {"state": ("effector_x", "effector_y"), "action": ("target_dx", "target_dy")}
 
 
 def stand_in(trial: Trial) -> str:
-    """In place of a training: a bundle with random weights for the toy Language Table."""
+    """In place of a training: a bundle with random weights for the toy Language Table, and, of a
+    method that has one, a stage-1 run with as many codes."""
     spec = tiny_spec(s=2, control_hz=10.0, policy_hz=5.0)
     structs = msgspec.structs
     spec = structs.replace(
@@ -31,6 +39,10 @@ def stand_in(trial: Trial) -> str:
         action=structs.replace(spec.action, names=NAMES["action"]),
     )
     write_bundle(trial.bundle, spec, tiny_files(spec, seed=trial.seed), {})
+    if trial.latents and not trial.latents.exists():
+        assert spec.latent
+        space = replace(LATENTS.model, n=spec.latent.n, quantizer=QuantizerConfig(k=spec.latent.k))
+        untrained_run(trial.latents, replace(LATENTS, model=space))
     (trial.folder / "trained.json").write_bytes(msgspec.json.encode(Trained(1234, 5.0)))
     return trial.variant.name
 
@@ -66,9 +78,9 @@ class Comparison:
         arguments = ("compare", str(config), "--out", str(self.out), "--processes", "1", *flags)
         return run_command(train, Stage, "lapa-train", "", arguments)
 
-    def rows(self) -> dict[str, dict[str, Any]]:
+    def rows(self, metric: str = "action_error") -> dict[str, dict[str, Any]]:
         numbers = json.loads((self.out / "report" / "compare.json").read_text())
-        return {r["variant"]: r for r in numbers["rows"] if r["metric"] == "action_error"}
+        return {r["variant"]: r for r in numbers["rows"] if r["metric"] == metric}
 
 
 @pytest.fixture
@@ -85,6 +97,26 @@ def test_every_method_meets_every_seed_and_the_same_episodes(comparison: Compari
     assert found["lapa"]["parameters"] == 1234
     page = (comparison.out / "report" / "compare.md").read_text()
     assert "Without looking: stop" in page
+
+
+def test_codes_are_judged_where_the_method_has_a_stage_1_of_its_own(
+    comparison: Comparison,
+) -> None:
+    assert comparison.run() == 0
+    found = comparison.rows("code_accuracy")
+    assert list(found) == ["lapa"]
+    assert found["lapa"]["episodes"] == 6
+    page = (comparison.out / "report" / "compare.md").read_text()
+    assert "Without looking: commonest code" in page
+    codes = comparison.out / "shared" / "0" / "unseen_codes.json"
+    val = read_dataset(comparison.data, ReadOptions(split="val")).episodes
+    session = Session(load_bundle(comparison.out / "lapa" / "0" / "bundle"), "push")
+    right = []
+    for episode, (name, (frame, known)) in zip(val, read_codes(codes).items(), strict=True):
+        assert episode.name == name
+        images = list(episode.video.read())
+        right.append([session.look(images[i], 0.0).codes for i in frame] == known)
+    assert found["lapa"]["by_seed"]["0"] == pytest.approx(np.mean(right))
 
 
 def test_only_what_is_new_runs_when_methods_and_seeds_are_added(comparison: Comparison) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from findings import finding, success
 
@@ -20,6 +21,7 @@ from lapa_edge.compare.report import write_report
 from lapa_edge.compare.results import Findings
 from lapa_edge.compare.summary import pairs, row, rows
 from lapa_edge.compare.table import markdown
+from lapa_edge.compare.variants import variants
 from lapa_edge.evaluate.statistics import wilson_interval
 
 CONFIG = CompareConfig(
@@ -79,8 +81,36 @@ def test_what_is_not_success_has_no_wilson() -> None:
         metric="action_error", execution="offline", latency_s=0.0, outcomes={"all": [0.5, 0.7]}
     )
     page = markdown(CONFIG, Findings([finding("lapa", 0, errors)]))
-    assert "| lapa | **0.6** | - | 0.6 | 1 | 2 |" in page
+    assert "| lapa | **0.6** | (0.5 to 0.7) | - | 0.6 | 1 | 2 |" in page
     assert "Wilson |" not in page
+
+
+def test_pairs_of_what_is_not_success_know_episodes_and_references_are_named() -> None:
+    error = {"a": [0.5, 0.7, 0.6, 0.9], "b": [0.4, 0.3, 0.2, 0.5]}
+    less = {task: [value - 0.1 for value in values] for task, values in error.items()}
+    both = [
+        msgspec.structs.replace(
+            finding(
+                variant, 0, Cell(metric=metric, execution="offline", latency_s=0.0, outcomes=o)
+            ),
+            references={metric: {"stop": 0.875}},
+        )
+        for metric in ("action_error",)
+        for variant, o in (("scratch", error), ("lapa", less))
+    ]
+    page = markdown(CONFIG, Findings(both))
+    assert "| lapa - scratch | **-0.1** | - | (-0.1 to -0.1) | 1 |" in page
+    assert "in units of the actions' spread. Without looking: stop 0.875.\n" in page
+
+
+def test_a_plan_is_played_and_the_page_says_so() -> None:
+    config = CompareConfig(
+        methods=("unipi", "lapa"), record=CONFIG.record, evaluation=CONFIG.evaluation
+    )
+    driven = {one.name: one.conditions for one in variants(config)}
+    assert driven["unipi"] == (Condition("open-loop", 0.05),)
+    assert driven["lapa"] == (Condition("two-rate", 0.05),)
+    assert "plans of UniPi are played" in markdown(config, TWO)
 
 
 def test_latencies_have_a_line_per_way_of_driving() -> None:

@@ -82,11 +82,40 @@ def test_errors_and_directions_are_those_of_the_clips(dataset: Dataset, spec: Po
         assert result.normalised[POLICY][h].value == pytest.approx(expected, abs=1e-5)
     assert result.cosine[POLICY].value == pytest.approx((1 - 1 + 0) / 3, abs=1e-5)
     assert result.cosine[STOP].value == 0
+    assert result.on_course[POLICY].value == pytest.approx(1 / 3)
+    assert result.on_course[STOP].value == 0
     # A recorded action never changes here: repeating it is right, but for the first, after a stop.
     last = result.normalised_mean[LAST].value
     assert last is not None
     assert last < result.normalised_mean[STOP].value / 5
     assert result.normalised_mean[MEAN].value > 0
+
+
+@pytest.mark.parametrize(
+    ("action", "right_way"),
+    [
+        ((0.5 * np.cos(0.5), 0.5 * np.sin(0.5)), True),  # 29 degrees off
+        ((0.5 * np.cos(0.55), 0.5 * np.sin(0.55)), False),  # 32
+        ((0.27, 0.0), True),
+        ((0.23, 0.0), False),  # less than half as far
+        ((0.95, 0.0), True),
+        ((1.05, 0.0), False),  # more than twice
+    ],
+)
+def test_a_chunk_is_on_course_within_an_angle_and_a_length(
+    dataset: Dataset, spec: PolicySpec, action: tuple[float, float], right_way: bool
+) -> None:
+    alike = msgspec.structs.replace(spec.action, std=(1.0, 1.0))
+    same = msgspec.structs.replace(spec, action=alike)
+    rightwards, *_ = evaluate_offline(lambda _: _constant(same, action), dataset).each
+    assert rightwards.on_course[POLICY] == (rightwards.moving if right_way else 0)
+
+
+def test_without_displacements_nothing_is_on_course(dataset: Dataset, spec: PolicySpec) -> None:
+    kinds = msgspec.structs.replace(spec.action, kinds=("absolute", "absolute"))
+    placed = msgspec.structs.replace(spec, action=kinds)
+    result = evaluate_offline(lambda _: _constant(placed, (0.5, 0.0)), dataset)
+    assert result.on_course[POLICY].value is None
 
 
 def test_intervals_draw_episodes_and_a_lone_one_has_none(

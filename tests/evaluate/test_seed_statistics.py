@@ -7,7 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from lapa_edge.evaluate.seed_statistics import paired_interval, seed_interval
+from lapa_edge.evaluate.seed_statistics import (
+    episode_interval,
+    paired_differences,
+    seed_interval,
+)
 from lapa_edge.evaluate.statistics import wilson_interval
 
 
@@ -39,7 +43,7 @@ def test_pairing_takes_out_what_the_scenes_share() -> None:
     scene = np.random.default_rng(0).integers(0, 2, (3, 40)).astype(float)
     better = {s: {"a": scene[s].tolist()} for s in range(3)}
     worse = {s: {"a": (scene[s] * (np.arange(40) % 5 > 0)).tolist()} for s in range(3)}
-    found = paired_interval(better, worse)
+    found = seed_interval(paired_differences(better, worse))
     assert 0 < found.low <= found.value <= found.high
     apart = seed_interval(list(better.values())), seed_interval(list(worse.values()))
     assert apart[0].low < apart[1].high, "unpaired, the two could not be told apart"
@@ -47,7 +51,26 @@ def test_pairing_takes_out_what_the_scenes_share() -> None:
 
 def test_only_common_seeds_are_paired_and_other_episodes_refused() -> None:
     one, other = {0: {"a": [1.0, 1.0]}, 1: {"a": [0.0, 0.0]}}, {0: {"a": [0.0, 1.0]}}
-    assert paired_interval(one, other).value == 0.5
+    assert paired_differences(one, other) == [{"a": [1.0, 0.0]}]
     with pytest.raises(ValueError, match="seed 0: other tasks or episodes"):
-        paired_interval(one, {0: {"a": [1.0]}})
-    assert math.isnan(paired_interval(one, {}).value)
+        paired_differences(one, {0: {"a": [1.0]}})
+    assert not paired_differences(one, {})
+
+
+def test_episodes_that_all_trainings_share_are_drawn_for_all_of_them_at_once() -> None:
+    hard = np.random.default_rng(1).normal(size=30)
+    trainings = [{"a": (hard + 0.01 * s).tolist()} for s in range(4)]
+    alike = episode_interval(trainings)
+    width = 2 * 1.96 * hard.std() / np.sqrt(30)
+    assert alike.high - alike.low == pytest.approx(width, rel=0.1)
+    crossed, apart = seed_interval(trainings, crossed=True), seed_interval(trainings)
+    assert crossed.high - crossed.low == pytest.approx(width, rel=0.1)
+    assert apart.high - apart.low < 0.7 * width, "four trainings are no four sets of episodes"
+
+
+def test_a_lone_episode_has_no_interval_and_other_episodes_are_refused() -> None:
+    found = episode_interval([{"a": [0.3]}, {"a": [0.5]}])
+    assert found.value == pytest.approx(0.4)
+    assert math.isnan(found.low)
+    with pytest.raises(ValueError, match="the same episodes of the same tasks"):
+        episode_interval([{"a": [1.0, 2.0]}, {"a": [1.0, 2.0, 3.0]}])

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from clips import write_clips
+from latent_runs import LATENTS, untrained_run
 
 from lapa_edge.cli.label import LabelFlags, label
 from lapa_edge.data.dataset import read_dataset
@@ -25,21 +26,9 @@ from lapa_edge.errors import ConfigError, DataError
 from lapa_edge.train.codec import TrainedCodec, read_codec
 from lapa_edge.train.frames import open_frames
 from lapa_edge.train.label import label_video
-from lapa_edge.train.latents import LatentsConfig, build_latent_model
-from lapa_edge.train.presets import PRESETS
 from lapa_edge.train.run_directory import RunDirectory
 
 CLIPS = 12
-LATENTS = LatentsConfig(model=PRESETS["debug"].latents)
-
-
-def untrained_run(root: Path, config: LatentsConfig = LATENTS, seed: int = 0) -> RunDirectory:
-    """A finished run that nothing was learned in."""
-    run = RunDirectory(root)
-    run.open(config)
-    torch.manual_seed(seed)
-    run.finish(build_latent_model(config))
-    return run
 
 
 @dataclass(frozen=True)
