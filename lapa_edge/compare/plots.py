@@ -21,7 +21,7 @@ LINES = ("o-", "s--", "^:", "D-.", "v-")
 def draw_methods(findings: Findings, path: Path) -> None:
     """A panel per metric, a row per variant: its mean with error bars, every seed a pale dot.
 
-    The bars are over seeds; Wilson's, dotted, where there is a single one.
+    The bars are over seeds; where there is a single one, over its episodes, dotted.
     """
     pyplot = import_extra("matplotlib.pyplot")
     metrics = findings.metrics()
@@ -39,7 +39,10 @@ def draw_methods(findings: Findings, path: Path) -> None:
         axes.set_ylim(-0.6, len(findings.variants) - 0.4)
         axes.set_xlabel(title(metric))
         _tidy(axes, metric, "x")
-    figure.suptitle("means, each seed pale; 95 % over seeds (one seed: Wilson, dotted)", fontsize=8)
+    figure.suptitle(
+        "means, each seed pale; 95 % over seeds (of one seed: over its episodes, dotted)",
+        fontsize=8,
+    )
     figure.savefig(path, dpi=DPI)
     pyplot.close(figure)
 
@@ -91,7 +94,9 @@ def draw_grid(config: CompareConfig, findings: Findings, path: Path) -> None:
 
 
 def _draw_row(axes: Any, place: int, one: Row) -> None:
-    bar, style = (one.seeds_interval, "-") if one.seeds_interval else (one.wilson, ":")
+    bar, style = one.seeds_interval, "-"
+    if bar is None:
+        bar, style = one.wilson or one.episodes_interval, ":"
     if bar:
         axes.plot(bar, [place, place], style, color=INK, lw=1.4)
     values = list(one.by_seed.values())

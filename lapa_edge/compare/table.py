@@ -81,7 +81,8 @@ def _metrics(config: CompareConfig, findings: Findings) -> Iterator[str]:
         found = rows(findings, metric)
         yield f"## {title(metric)}\n"
         yield _summary(found)
-        yield _references(findings, metric)
+        if said := _meaning(findings, metric):
+            yield said
         tasks = list(dict.fromkeys(task for one in found for task in one.tasks))
         if len(tasks) > 1:
             yield _by_task(found, tasks)
@@ -122,7 +123,7 @@ MEANING = {
 }
 
 
-def _references(findings: Findings, metric: str) -> str:
+def _meaning(findings: Findings, metric: str) -> str:
     """What a metric means, and what looking at nothing comes to; every task weighs alike."""
     known: dict[str, list[float]] = {}
     for found in findings.every:
@@ -130,7 +131,8 @@ def _references(findings: Findings, metric: str) -> str:
             known.setdefault(name, []).append(value)
     said = ", ".join(f"{name} {np.mean(values):.3g}" for name, values in known.items())
     words = [MEANING.get(metric, ""), f"Without looking: {said}." if said else ""]
-    return " ".join(filter(None, words)) + "\n"
+    sentences = " ".join(filter(None, words))
+    return sentences and sentences + "\n"
 
 
 def _by_task(found: Sequence[Row], tasks: Sequence[str]) -> str:
@@ -149,7 +151,7 @@ def _by_task(found: Sequence[Row], tasks: Sequence[str]) -> str:
 
 def _pairs(findings: Findings, metric: str, methods: Sequence[str]) -> str:
     def write(value: float) -> str:
-        return f"{value * 100:+.0f}" if metric == SUCCESS else f"{value:+.3g}"
+        return f"{round(value * 100):+d}" if metric == SUCCESS else f"{value:+.3g}"
 
     body = [
         (
