@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from lapa_edge.data.cameras import same_clips
 from lapa_edge.data.episode import Dataset, Episode
+from lapa_edge.data.robot_match import find_mismatch
 from lapa_edge.data.source import FrameSource
 from lapa_edge.errors import ConfigError, DataError
 from lapa_edge.evaluate.offline_result import (
@@ -107,24 +108,11 @@ def check_data(spec: PolicySpec, dataset: Dataset, others: Sequence[Dataset] = (
     """Raise `ConfigError` where a dataset's state, actions or cameras are not the bundle's."""
     robot = dataset.robot
     assert robot is not None
-    for what, wanted, found in (
-        ("state", spec.state.names, robot.state_names),
-        ("action", spec.action.names, robot.action_names),
-    ):
-        if wanted != found:
-            missing = [name for name in wanted if name not in found]
-            lacks = f" (no {', '.join(missing)})" if missing else ""
-            raise ConfigError(
-                f"data {dataset.root}",
-                f"{what}: the bundle expects {', '.join(wanted)}, the data has "
-                f"{', '.join(found)}{lacks}",
-                "evaluate the bundle on data of the robot it was trained for",
-            )
-    if spec.action.control_hz != robot.control_hz:
+    if found := find_mismatch(spec, robot):
         raise ConfigError(
             f"data {dataset.root}",
-            f"the bundle acts at {spec.action.control_hz:g} Hz, the data at {robot.control_hz:g}",
-            "evaluate the bundle on data of the robot it was trained for",
+            f"{found.what}: the bundle expects {found.expected}, the data has {found.got}",
+            found.remedy,
         )
     if len(spec.cameras) != 1 + len(others):
         raise ConfigError(

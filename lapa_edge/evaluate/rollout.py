@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lapa_edge.data.episode import RobotSpec
+from lapa_edge.data.robot_match import find_mismatch
 from lapa_edge.errors import ConfigError
 from lapa_edge.evaluate.disturbance import Disturbance, LateCamera, Troubles
 from lapa_edge.evaluate.environment import Environment, score
@@ -201,17 +202,12 @@ def _known(value: float) -> float | None:
 
 def check_fits(spec: PolicySpec, name: str, robot: RobotSpec) -> None:
     """Raise `ConfigError` where the bundle was made for another robot than the environment's."""
-    for what, wanted, found in (
-        ("state", spec.state.names, robot.state_names),
-        ("action", spec.action.names, robot.action_names),
-        ("control rate, Hz", spec.action.control_hz, robot.control_hz),
-    ):
-        if wanted != found:
-            raise ConfigError(
-                f"environment {name}",
-                f"{what}: the bundle expects {wanted}, the environment has {found}",
-                "evaluate the bundle on the robot it was trained for",
-            )
+    if found := find_mismatch(spec, robot):
+        raise ConfigError(
+            f"environment {name}",
+            f"{found.what}: the bundle expects {found.expected}, the environment has {found.got}",
+            found.remedy,
+        )
     if len(spec.cameras) > 1:
         raise ConfigError(
             f"environment {name}",

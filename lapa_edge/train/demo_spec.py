@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lapa_edge.data.episode import Dataset, Episode, RobotSpec, Steps
+from lapa_edge.data.robot_match import find_mismatch
 from lapa_edge.errors import DataError
 from lapa_edge.spec import (
     HEAD_PARTS,
@@ -84,19 +85,15 @@ def spec_from_demos(
 
 def check_demos(spec: PolicySpec, dataset: Dataset) -> None:
     """Raise `DataError` where the demos are of another robot than the spec was made for."""
-    robot = dataset.robot
-    for what, wanted, found in (
-        ("states", spec.state.names, robot.state_names if robot else ()),
-        ("actions", spec.action.names, robot.action_names if robot else ()),
-    ):
-        if wanted != found:
-            missing = [name for name in wanted if name not in found]
-            raise DataError(
-                f"data {dataset.root}",
-                f"{what}: expected {', '.join(wanted)}, got {', '.join(found) or 'none'}"
-                + (f" (it lacks {', '.join(missing)})" if missing else ""),
-                "give demos of the robot that the settings name",
-            )
+    if dataset.robot is None:
+        expected = ", ".join((*spec.state.names, *spec.action.names))
+        raise DataError(f"data {dataset.root}", f"expected {expected}, got no labelled demos")
+    if found := find_mismatch(spec, dataset.robot):
+        raise DataError(
+            f"data {dataset.root}",
+            f"{found.what}: expected {found.expected}, got {found.got}",
+            "give demos of the robot that the settings name",
+        )
 
 
 def steps_of(episode: Episode) -> Steps:

@@ -89,6 +89,7 @@ def test_offline_evaluation_reports_and_warns_of_unknown_words(
         ("y_m", "joint_1"),
         ("dx", "velocity_0"),
         ("dy", "velocity_1"),
+        ("px/step", "m/s"),
     ):
         robot = robot.replace(f'"{old}"', f'"{new}"')
     (clips / "robot.json").write_text(robot)

@@ -36,7 +36,7 @@ def stand_in(trial: Trial) -> str:
     spec = structs.replace(
         spec,
         state=structs.replace(spec.state, names=NAMES["state"]),
-        action=structs.replace(spec.action, names=NAMES["action"]),
+        action=structs.replace(spec.action, names=NAMES["action"], units=("m", "m")),
     )
     write_bundle(trial.bundle, spec, tiny_files(spec, seed=trial.seed), {})
     if trial.latents and not trial.latents.exists():

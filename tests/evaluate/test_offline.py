@@ -59,7 +59,9 @@ def bundle(tmp_path: Path) -> Bundle:
 @pytest.fixture
 def spec(bundle: Bundle) -> PolicySpec:
     state = msgspec.structs.replace(bundle.spec.state, names=ROBOT.state_names)
-    action = msgspec.structs.replace(bundle.spec.action, names=ROBOT.action_names)
+    action = msgspec.structs.replace(
+        bundle.spec.action, names=ROBOT.action_names, units=ROBOT.action_units
+    )
     return msgspec.structs.replace(bundle.spec, state=state, action=action)
 
 
@@ -141,8 +143,12 @@ def test_codes_are_counted_beside_the_commonest(dataset: Dataset, spec: PolicySp
 
 
 def test_a_bundle_is_judged_on_every_second_frame(dataset: Dataset, bundle: Bundle) -> None:
+    action = bundle.spec.action
     robot = replace(
-        ROBOT, state_names=bundle.spec.state.names, action_names=bundle.spec.action.names
+        ROBOT,
+        state_names=bundle.spec.state.names,
+        action_names=action.names,
+        action_units=action.units,
     )
     same = replace(dataset, robot=robot)
     whole = evaluate_offline(lambda words: Session(bundle, words), same)

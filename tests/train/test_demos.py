@@ -79,10 +79,10 @@ def test_demos_of_another_robot_are_refused_by_the_name_that_is_missing(tmp_path
     moments, dataset = open_moments(tmp_path)
     spec = moments.spec
     state = msgspec.structs.replace(spec.state, names=("x_m", "z_m"))
-    with pytest.raises(DataError, match=r"states: expected x_m, z_m, got x_m, y_m .it lacks z_m"):
+    with pytest.raises(DataError, match=r"state: expected x_m, z_m, got x_m, y_m \(no z_m\)"):
         check_demos(msgspec.structs.replace(spec, state=state), dataset)
     action = msgspec.structs.replace(spec.action, names=("dx", "dy", "gripper"))
-    with pytest.raises(DataError, match=r"actions: expected dx, dy, gripper, got dx, dy"):
+    with pytest.raises(DataError, match=r"action: expected dx, dy, gripper, got dx, dy"):
         check_demos(msgspec.structs.replace(spec, action=action), dataset)
 
 

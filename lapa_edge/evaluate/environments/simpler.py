@@ -2,7 +2,8 @@
 
 State and action are those of the Bridge RLDS dataset, under the names that `data/rlds` gives them,
 so that a policy trained on it fits: hand position, roll, pitch, yaw, gripper (1 open); actions are
-their changes per 0.2 s step, the gripper an absolute opening.
+their changes per 0.2 s step, the gripper an absolute opening. The dataset does not tell that the
+last is a gripper's: `ROBOT` as a ``robot.json`` beside it does, and without it a bundle is refused.
 
 Run against simpler-env/SimplerEnv 4ab7178 with its ManiSkill2_real2sim ef7a4d4, SAPIEN 2.2.2 and
 numpy 1.26, on a CPU: Mesa 26's lavapipe has the Vulkan extension that SAPIEN asks for
