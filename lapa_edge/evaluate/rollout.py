@@ -56,7 +56,7 @@ class Episode(msgspec.Struct, kw_only=True):
     score: float | None = None
 
 
-Watcher = Callable[[NDArray[np.uint8], Latent], None]
+Watcher = Callable[[NDArray[np.uint8], Latent | None], None]
 
 
 @runtime_checkable
@@ -83,7 +83,8 @@ def run_episode(
         session: reset here, and told the environment's instruction.
         environment: reset here from `seed`.
         latency_s: simulated seconds from a frame to its latent.
-        watch: called with every frame the policy saw and what it said, and with the last frame.
+        watch: called with every frame the policy saw and what it said, and with the last frame and
+            what was said last; None where every frame was lost.
         disturbance: what goes wrong on the way; nothing unless given.
         execution: how looks become motion; of this session. Two-rate unless given.
     """
@@ -99,6 +100,7 @@ def run_episode(
     camera = LateCamera(environment, round(wrong.camera_latency_s * control_hz), drive.every)
     looks = _Looks(drive)
     log = _Log(episode)
+    latent: Latent | None = None
     for tick in range(environment.max_steps):
         now_s = tick / control_hz
         camera.tick(tick)
@@ -123,7 +125,7 @@ def run_episode(
             break
     log.close(session.spec)
     episode.score = score(environment)
-    if watch and episode.codes:
+    if watch:
         watch(environment.frame(), latent)
     return episode
 

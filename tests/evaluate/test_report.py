@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from intervals import wilson_by_search
 from PIL import Image
 
 from lapa_edge.evaluate.evaluation import JobAnswer, RolloutJob
@@ -18,7 +19,6 @@ from lapa_edge.evaluate.summary import summarise
 
 SOLVED = {"door": (3, 4), "drawer": (1, 5), "reach": (0, 2)}  # of how many
 SPLITS = {"door": "seen", "drawer": "seen", "reach": "unseen"}
-Z = 1.959963984540054
 
 
 def answers_of(splits: dict[str, str]) -> list[JobAnswer]:
@@ -52,28 +52,20 @@ def report(out: Path, splits: dict[str, str] = SPLITS) -> tuple[dict[str, Any], 
     return found["result"], (out / "report.md").read_text()
 
 
-def wilson(successes: int, episodes: int) -> tuple[float, float]:
-    """The rates that such an outcome is at most `Z` standard errors from, by search."""
-    rates = np.linspace(0, 1, 100_001)
-    error = np.sqrt(rates * (1 - rates) / episodes)
-    likely = rates[np.abs(successes / episodes - rates) <= Z * error + 1e-12]
-    return float(likely.min()), float(likely.max())
-
-
 def test_every_rate_stands_with_its_interval(tmp_path: Path) -> None:
     result, _ = report(tmp_path)
     total = sum(solved for solved, _ in SOLVED.values())
     episodes = sum(count for _, count in SOLVED.values())
     assert result["mean_success"] == pytest.approx(total / episodes)
-    assert result["interval_95"] == pytest.approx(wilson(total, episodes), abs=1e-4)
+    assert result["interval_95"] == pytest.approx(wilson_by_search(total, episodes), abs=1e-4)
     for task, (solved, count) in SOLVED.items():
         row = result["tasks"][task]
         assert (row["successes"], row["episodes"], row["split"]) == (solved, count, SPLITS[task])
-        assert row["interval_95"] == pytest.approx(wilson(solved, count), abs=1e-4)
+        assert row["interval_95"] == pytest.approx(wilson_by_search(solved, count), abs=1e-4)
     for split, (solved, count) in {"seen": (4, 9), "unseen": (0, 2)}.items():
         row = result["splits"][split]
         assert (row["successes"], row["episodes"]) == (solved, count)
-        assert row["interval_95"] == pytest.approx(wilson(solved, count), abs=1e-4)
+        assert row["interval_95"] == pytest.approx(wilson_by_search(solved, count), abs=1e-4)
 
 
 def test_steps_ages_and_jerk_are_those_of_the_episodes(tmp_path: Path) -> None:

@@ -7,9 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bundles import write_tiny_bundle
+from toy_environments import Line
 
 from lapa_edge.data.video import read_frames, write_video
-from lapa_edge.evaluate.evaluation import JobAnswer, RolloutJob
+from lapa_edge.evaluate import evaluation
+from lapa_edge.evaluate.disturbance import Disturbance
+from lapa_edge.evaluate.evaluation import JobAnswer, RolloutJob, run_job
 from lapa_edge.evaluate.latent_codec import Codes, Encoded, Frames
 from lapa_edge.evaluate.latents.pictures import CAPTION
 from lapa_edge.evaluate.rollout import Episode
@@ -152,3 +156,21 @@ def test_a_tile_is_read_from_an_answer_and_its_video(tmp_path: Path) -> None:
     write_grid([[tile]], tmp_path / "grid.mp4", 10.0)
     assert next(iter(read_frames(tmp_path / "grid.mp4"))).shape == (HEIGHT, SIDE, 3)
     assert read_tile(answer, "lapa").decoded is None
+
+
+def test_a_rollout_whose_every_frame_was_lost_has_a_tile_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tiny_bundle(tmp_path / "bundle")
+    monkeypatch.setattr(evaluation, "build_environment", lambda *_: Line(goal=1e9))
+    job = RolloutJob(
+        bundle=str(tmp_path / "bundle"), environment="line", task="walk", seeds=(9,),
+        latency_s=0.0, video=str(tmp_path / "seen.mp4"), disturbance=Disturbance(frame_drop=1.0),
+    )  # fmt: skip
+    answer = run_job(job)
+    (episode,) = answer.episodes
+    assert episode.stops == episode.steps and episode.lost > 0 and not episode.codes
+    tile = read_tile(answer, "lapa")
+    assert tile.frames.shape == (1, 16, 16, 3), "the last frame, for what was seen is nothing"
+    write_grid([[tile]], tmp_path / "grid.mp4", 10.0)
+    assert next(iter(read_frames(tmp_path / "grid.mp4"))).shape == (HEIGHT, SIDE, 3)
