@@ -1,4 +1,4 @@
-"""The report of a closed-loop evaluation: the same numbers for programs, for people, in pictures."""
+"""The report of closed-loop rollouts: the same numbers for programs, for people, in pictures."""
 
 from __future__ import annotations
 
