@@ -18,6 +18,11 @@ class Environment(Protocol):
     """One task of a simulator. Time advances by ``1 / robot.control_hz`` seconds a step.
 
     `instruction` is that of the episode under way: read it after `reset`.
+
+    In the manner of Gymnasium's ``Env``, and not one of them: `reset` and `step` return no
+    observation, for picture and state are asked for when they are needed, at rates of their own;
+    there is no reward and no ``truncated``, for an episode is solved or reaches `max_steps`, which
+    the caller counts; `robot` stands in place of the spaces.
     """
 
     name: str

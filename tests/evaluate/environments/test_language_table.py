@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from language_table_simulator import write_simulator
 from numpy.typing import NDArray
 
 from lapa_edge.data.language_table import read_language_table
@@ -135,7 +136,7 @@ def test_a_seed_out_of_range_is_refused(table: LanguageTable) -> None:
 def test_stand_ins_serve_the_import_and_are_gone_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake_checkout(tmp_path)
+    write_simulator(tmp_path)
     monkeypatch.setattr(language_table_imports, "NEEDED", ())
     before = {n: m for n, m in sys.modules.items() if n.startswith(STOOD_IN)}
     simulator = import_simulator(tmp_path)
@@ -147,7 +148,7 @@ def test_stand_ins_serve_the_import_and_are_gone_after(
 def test_a_checkout_without_pybullet_says_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake_checkout(tmp_path)
+    write_simulator(tmp_path)
     monkeypatch.setattr(language_table_imports, "NEEDED", ("no_such_physics",))
     with pytest.raises(MissingDependencyError, match="not installed: no_such_physics; git clone"):
         LanguageTable("separate", tmp_path)
@@ -156,27 +157,3 @@ def test_a_checkout_without_pybullet_says_what_is_missing(
 def difference(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     """Mean absolute difference of two pictures, in grey levels."""
     return float(np.abs(one.astype(float) - other).mean())
-
-
-def fake_checkout(root: Path) -> None:
-    """A package of the simulator's shape whose environment notes what it was imported with."""
-    sources = {
-        "language_table": "import gym, tensorflow\nfrom gym import spaces\n"
-        "class LanguageTable(gym.Env):\n"
-        "    seen = 'stand-ins' if not hasattr(tensorflow, '__file__') else 'real'\n",
-        "blocks": "class LanguageTableBlockVariants:\n    BLOCK_8 = 8\n",
-        "rewards/block2block": "class BlockToBlockReward: ...\n",
-        "rewards/block2absolutelocation": "class BlockToAbsoluteLocationReward: ...\n",
-        "rewards/block2block_relative_location": "class BlockToBlockRelativeLocationReward: ...\n",
-        "rewards/block2relativelocation": "class BlockToRelativeLocationReward: ...\n",
-        "rewards/separate_blocks": "class SeparateBlocksReward: ...\n",
-        "oracles/push_oracle_rrt_slowdown": "from matplotlib import patches, pyplot\n"
-        "from tf_agents.policies import py_policy\n"
-        "class ObstacleOrientedPushOracleBoard2dRRT(py_policy.PyPolicy): ...\n",
-    }
-    folder = root / "language_table" / "environments"
-    for package in (folder.parent, folder, folder / "rewards", folder / "oracles"):
-        package.mkdir()
-        (package / "__init__.py").touch()
-    for name, source in sources.items():
-        (folder / f"{name}.py").write_text(source)
