@@ -18,6 +18,7 @@ from lapa_edge.cli.label import LabelFlags, label
 from lapa_edge.cli.train import Stage, train
 from lapa_edge.export.bundle import export_checked_bundle
 from lapa_edge.export.observations import random_observations
+from lapa_edge.model.unipi import UniPi
 from lapa_edge.runtime.policy import Policy
 from lapa_edge.train.actions import read_agent
 from lapa_edge.train.run_directory import RunDirectory
@@ -53,8 +54,6 @@ def test_the_readmes_commands_lead_from_video_to_an_agent(folder: str, tmp_path:
     tuned = ["--trunk-rate", "0.1", "--code-weight", "0.5", "--decoding", "flow"]
     tuned += ["--head-inputs", "latent", "context", "state", "--out", str(tmp_path / "tuned")]
     assert lapa_train("actions", *stage, *grounded[:4], *tuned) == 0
-    scratch = str(tmp_path / "scratch")
-    assert lapa_train("actions", *stage, "--baseline", "scratch", "--out", scratch) == 0
 
 
 def refusal(capsys: pytest.CaptureFixture[str]) -> str:
@@ -115,13 +114,34 @@ def test_help_needs_no_heavy_library(command: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("baseline", ["vpt", "actionvla"])
-def test_a_baseline_needs_one_command(baseline: str, folder: str, tmp_path: Path) -> None:
-    brief = ["--pretrain-steps", "4", "--inverse-steps", "4", "--cache", str(tmp_path / "cache")]
-    where = ["--data", folder, "--video", folder, "--out", str(tmp_path / "run")]
-    assert lapa_train("actions", *SHORT, *brief, *where, "--baseline", baseline) == 0
-    assert (tmp_path / "run" / "model.safetensors").is_file()
-    assert (tmp_path / "run" / "pretraining" / "model.safetensors").is_file()
+RUNS_BEFORE = {
+    "scratch": set[str](),
+    "vpt": {"inverse_dynamics", "pseudo_labels", "pretraining"},
+    "unipi": {"inverse_dynamics", "predictor"},
+    "actionvla": {"pretraining"},
+}
+
+
+@pytest.mark.parametrize("baseline", RUNS_BEFORE)
+def test_a_baseline_needs_one_command_and_only_goes_on_when_it_is_given_again(
+    baseline: str, folder: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    command = ["actions", *SHORT, "--cache", str(tmp_path / "cache"), "--data", folder]
+    command += ["--out", str(out), "--baseline", baseline]
+    if baseline != "scratch":
+        command += ["--video", folder, "--pretrain-steps", "4", "--inverse-steps", "4"]
+    assert lapa_train(*command) == 0
+    assert {path.name for path in out.iterdir() if path.is_dir()} == RUNS_BEFORE[baseline]
+    written = {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")}
+    trained = RUNS_BEFORE[baseline] - {"pseudo_labels"}
+    assert {path.parent for path in written} == {out, *(out / name for name in trained)}
+    config, agent = read_agent(RunDirectory(out))
+    assert config.spec.latent is None, "no baseline has codes"
+    assert config.spec.action.names == ("dx", "dy")
+    assert isinstance(agent.instructed.policy, UniPi) is (baseline == "unipi")
+    assert lapa_train(*command) == 0
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")} == written
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def train_predictor(
 def assemble(
     config: ActionsConfig, predictor: InstructedPredictor, inverse: Inverse, run: RunDirectory
 ) -> None:
-    """Join the two parts to a finished stage-3 run.
+    """Join the two parts to a finished stage-3 run; one that is finished stays as it is.
 
     Args:
         config: with ``unipi``, a trunk like the predictor's and ``p * a`` as its context.
@@ -102,6 +102,8 @@ def assemble(
         run: where it goes.
     """
     run.open(config, inverse=inverse.fingerprint)
+    if run.finished:
+        return
     agent = build_agent(config, None)
     policy = agent.instructed.policy
     assert isinstance(policy, UniPi)
