@@ -114,9 +114,12 @@ def test_a_chunk_is_on_course_within_an_angle_and_a_length(
 
 
 def test_without_displacements_nothing_is_on_course(dataset: Dataset, spec: PolicySpec) -> None:
-    kinds = msgspec.structs.replace(spec.action, kinds=("absolute", "absolute"))
-    placed = msgspec.structs.replace(spec, action=kinds)
-    result = evaluate_offline(lambda _: _constant(placed, (0.5, 0.0)), dataset)
+    told = replace(ROBOT, action_kinds=("gripper", "gripper"))
+    grippers = msgspec.structs.replace(
+        spec.action, kinds=told.kinds, low=told.action_low, high=told.action_high
+    )
+    grasps = msgspec.structs.replace(spec, action=grippers)
+    result = evaluate_offline(lambda _: _constant(grasps, (0.5, 0.0)), replace(dataset, robot=told))
     assert result.on_course[POLICY].value is None
 
 
