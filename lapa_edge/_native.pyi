@@ -229,7 +229,7 @@ class HeadStep:
         "device_silent",
         "device_failed",
     ]:
-        """How the last call ended."""
+        """How the last call that ran ended; one that the head was too busy for leaves it be."""
 
 class ControlCommand:
     """What one tick of a `ControlLoop` told the robot.

@@ -11,6 +11,7 @@
 #include "action_head/action_head.hpp"
 #include "action_head/cuda_action_head.hpp"
 #include "bindings/arrays.hpp"
+#include "bindings/gil.hpp"
 #include "bindings/turn.hpp"
 
 namespace lapa_edge::bindings {
@@ -48,7 +49,7 @@ class BoundActionHead {
   template <typename Call>
   HeadResult run(Call call) {
     const Turn turn(busy_, "action head", "build one head per thread");
-    const py::gil_scoped_release release;
+    const GilReleased released;
     return std::visit(call, head_);
   }
 

@@ -1,9 +1,12 @@
 #include "control_loop/control_loop.hpp"
 
 #include <pybind11/stl.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -12,6 +15,7 @@
 #include "base/finite.hpp"
 #include "bindings/arrays.hpp"
 #include "bindings/bound_head.hpp"
+#include "bindings/gil.hpp"
 #include "bindings/head_weights.hpp"
 #include "bindings/register.hpp"
 
@@ -57,11 +61,20 @@ void check_index(const char* name, std::size_t index, std::size_t count) {
 }
 
 void check_stops(const StopKinds& stops, std::size_t a, std::size_t s) {
+  std::vector<bool> told(a);
+  const auto check_action = [&](const char* name, std::size_t action) {
+    check_index(name, action, a);
+    if (told[action]) {
+      refuse(name, "one way to stop each action",
+             "a second one of action " + std::to_string(action));
+    }
+    told[action] = true;
+  };
   for (const auto& [action, state] : stops.holds) {
-    check_index("holds, action", action, a);
+    check_action("holds, action", action);
     check_index("holds, state", state, s);
   }
-  for (const std::size_t action : stops.grippers) check_index("grippers", action, a);
+  for (const std::size_t action : stops.grippers) check_action("grippers", action);
 }
 
 void check_spec(const ControlSpec& spec) {
@@ -73,6 +86,9 @@ void check_spec(const ControlSpec& spec) {
   check_values("action_high", spec.high, a);
   check_values("action_stop", spec.stop, a);
   for (std::size_t i = 0; i < a; ++i) {
+    if (!(spec.low[i] <= spec.high[i])) {
+      refuse("action_low", "at most action_high, " + number(spec.high[i]), number(spec.low[i]));
+    }
     if (!(spec.low[i] <= spec.stop[i] && spec.stop[i] <= spec.high[i])) {
       refuse("action_stop", number(spec.low[i]) + " to " + number(spec.high[i]),
              number(spec.stop[i]));
@@ -131,6 +147,25 @@ Distribution read(const Histogram& histogram) {
   return {counts, histogram.max()};
 }
 
+// Held by one thread of this process; a forked child begins with a free one, whoever held it when
+// the parent forked.
+class ProcessMutex {
+ public:
+  /// The caller holds the GIL, so no two threads come here at once.
+  std::mutex& here() {
+    if (owner_ != getpid()) {
+      mutex_.release();  // not destroyed: it may be locked, by a thread that is not in this process
+      mutex_ = std::make_unique<std::mutex>();
+      owner_ = getpid();
+    }
+    return *mutex_;
+  }
+
+ private:
+  std::unique_ptr<std::mutex> mutex_;
+  pid_t owner_ = 0;
+};
+
 // The loop as Python sees it. The GIL makes Python one writer and one reader of the mailboxes; the
 // mutex orders start, stop and step, which wait without the GIL. The loop's thread takes neither.
 class BoundControlLoop {
@@ -139,8 +174,9 @@ class BoundControlLoop {
       : loop_(Controller(spec, std::move(head)), options) {}
 
   void start() {
-    const py::gil_scoped_release release;
-    const std::lock_guard<std::mutex> lock(mutex_);
+    std::mutex& mutex = mutex_.here();
+    const GilReleased released;
+    const std::lock_guard<std::mutex> lock(mutex);
     check_stopped("start");
     check_waiting_inputs();
     const std::string refusal = loop_.start();
@@ -148,8 +184,9 @@ class BoundControlLoop {
   }
 
   void stop() {
-    const py::gil_scoped_release release;
-    const std::lock_guard<std::mutex> lock(mutex_);
+    std::mutex& mutex = mutex_.here();
+    const GilReleased released;
+    const std::lock_guard<std::mutex> lock(mutex);
     if (!loop_.running()) {
       throw std::runtime_error(
           "stop: expected a running control loop, got one that is not; call start first");
@@ -159,9 +196,9 @@ class BoundControlLoop {
 
   BoundCommand step(double now_s) {
     // The command is read while no other thread can step. Nobody waits for the lock with the GIL.
-    std::unique_lock<std::mutex> lock(mutex_, std::defer_lock);
+    std::unique_lock<std::mutex> lock(mutex_.here(), std::defer_lock);
     {
-      const py::gil_scoped_release release;
+      const GilReleased released;
       lock.lock();
     }
     check_stopped("step");
@@ -172,15 +209,17 @@ class BoundControlLoop {
   }
 
   void reset(double now_s) {
-    const py::gil_scoped_release release;
-    const std::lock_guard<std::mutex> lock(mutex_);
+    std::mutex& mutex = mutex_.here();
+    const GilReleased released;
+    const std::lock_guard<std::mutex> lock(mutex);
     check_stopped("reset");
     loop_.cycle().finish(now_s);
   }
 
   bool running() {
-    const py::gil_scoped_release release;
-    const std::lock_guard<std::mutex> lock(mutex_);
+    std::mutex& mutex = mutex_.here();
+    const GilReleased released;
+    const std::lock_guard<std::mutex> lock(mutex);
     return loop_.running();
   }
 
@@ -271,7 +310,7 @@ class BoundControlLoop {
   }
 
   ControlLoop loop_;
-  std::mutex mutex_;
+  ProcessMutex mutex_;
 };
 
 std::unique_ptr<BoundControlLoop> build(

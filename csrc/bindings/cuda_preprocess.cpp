@@ -5,6 +5,7 @@
 
 #include "bindings/arrays.hpp"
 #include "bindings/frames.hpp"
+#include "bindings/gil.hpp"
 #include "bindings/nv12.hpp"
 #include "bindings/register.hpp"
 #include "bindings/turn.hpp"
@@ -60,7 +61,7 @@ class BoundCudaPreprocessor {
 
   void preprocess(const std::uint8_t* frame, void* planes) {
     const Turn turn(busy_, "preprocessor", "build one per thread");
-    const py::gil_scoped_release release;
+    const GilReleased released;
     on_cuda_->run(frame, planes);
   }
 

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "bindings/arrays.hpp"
+#include "bindings/gil.hpp"
 #include "bindings/register.hpp"
 #include "nearest_code/codebook.hpp"
 #include "nearest_code/cuda_codebook.hpp"
@@ -36,7 +37,7 @@ py::array_t<std::int32_t> bound_nearest_code(const py::array& x, const py::array
   {
     const float *x_data = rows.data(), *codebook_data = codes.data();
     std::int32_t* nearest_data = nearest.mutable_data();
-    const py::gil_scoped_release release;
+    const GilReleased released;
     result = on_cuda ? cuda::nearest_code(x_data, codebook_data, m, k, d, nearest_data)
                      : nearest_code(x_data, codebook_data, m, k, d, nearest_data);
   }
@@ -54,7 +55,7 @@ void run(std::size_t products, const Lookup& lookup) {
   if (products < kProductsWorthReleasing) {
     result = lookup();
   } else {
-    const py::gil_scoped_release release;
+    const GilReleased released;
     result = lookup();
   }
   check_result(result);

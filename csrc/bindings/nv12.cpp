@@ -1,6 +1,7 @@
 #include "bindings/nv12.hpp"
 
 #include "bindings/arrays.hpp"
+#include "bindings/gil.hpp"
 #include "bindings/register.hpp"
 #include "bindings/words.hpp"
 
@@ -20,7 +21,7 @@ py::array_t<std::uint8_t> bound_nv12_to_rgb(const py::array& image, const std::s
   const std::uint8_t* const from = frame.data();
   std::uint8_t* const to = pixels.mutable_data();
   {
-    const py::gil_scoped_release release;
+    const GilReleased released;
     nv12_to_rgb(from, static_cast<std::size_t>(height), static_cast<std::size_t>(width), matrix,
                 to);
   }

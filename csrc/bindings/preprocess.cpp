@@ -7,6 +7,7 @@
 
 #include "bindings/arrays.hpp"
 #include "bindings/frames.hpp"
+#include "bindings/gil.hpp"
 #include "bindings/register.hpp"
 #include "bindings/turn.hpp"
 #include "preprocess/cuda_preprocessor.hpp"
@@ -78,7 +79,7 @@ py::array_t<std::uint8_t> bound_resize_frame(const py::array& image, py::ssize_t
   const FrameView from = view_of(frame);
   std::uint8_t* to = resized.mutable_data();
   {
-    const py::gil_scoped_release release;
+    const GilReleased released;
     if (on_cuda) {
       cuda::resize_frame(from.pixels, source, target, to);
     } else {
@@ -102,7 +103,7 @@ py::array_t<float> bound_preprocess_frame(const py::array& image, py::ssize_t he
   const FrameView from = view_of(frame);
   float* to = planes.mutable_data();
   {
-    const py::gil_scoped_release release;
+    const GilReleased released;
     if (on_cuda) {
       cuda::preprocess_frame(from.pixels, source, target, channels, normalisation, to);
     } else {
@@ -150,7 +151,7 @@ class BoundPreprocessor {
 
   void preprocess(FrameView frame, float* planes) {
     const Turn turn(busy_, "preprocessor", "build one per thread");
-    const py::gil_scoped_release release;
+    const GilReleased released;
     resizer_.preprocess(frame, order_, normalisation_, planes);
   }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <future>
+#include <system_error>
 #include <utility>
 
 #include "control_loop/clock.hpp"
@@ -55,13 +56,19 @@ std::string ControlLoop::start() {
   std::promise<std::string> refused;
   std::future<std::string> answer = refused.get_future();
   const SignalsBlocked blocked;
-  thread_ = std::make_unique<std::thread>([this, refused = std::move(refused)]() mutable {
-    pthread_setname_np(pthread_self(), "lapa-control");
-    std::string refusal = apply_to_this_thread(options_.thread);
-    const bool granted = refusal.empty();
-    refused.set_value(std::move(refusal));
-    if (granted) run();
-  });
+  try {
+    thread_ = std::make_unique<std::thread>([this, refused = std::move(refused)]() mutable {
+      pthread_setname_np(pthread_self(), "lapa-control");
+      std::string refusal = apply_to_this_thread(options_.thread);
+      const bool granted = refusal.empty();
+      refused.set_value(std::move(refusal));
+      if (granted) run();
+    });
+  } catch (const std::system_error& error) {
+    return "thread: expected leave to start one, got \"" + error.code().message() +
+           "\"; raise the limit of processes (ulimit -u, nproc in /etc/security/limits.conf, "
+           "pids.max of the container)";
+  }
   std::string refusal = answer.get();
   if (!refusal.empty()) {
     thread_->join();

@@ -12,6 +12,7 @@ namespace lapa_edge {
 enum class InstructionSet;
 
 struct Kernels {
+  const char* name;  // of the instruction set that they are compiled for
   DenseKernels dense;
   NearestCodeKernels nearest_code;
   ResizeKernels resize;

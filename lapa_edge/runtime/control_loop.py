@@ -219,7 +219,7 @@ class ControlLoop:
 # Why the robot stands still, in the words of `Session`.
 _REASONS: dict[str, str | None] = {
     "moving": None,
-    "not_running": "the control loop is not running",
+    "not_running": "the control loop has not ticked yet, or has ended",
     "no_latent": "the policy has not looked yet",
     "latent_time_not_past": "latent age {command.latent_age_s:.3f} s is not a time in the past",
     "latent_too_old": (

@@ -4,18 +4,24 @@
     python answers.py CASE OUT.npz --latents OTHER.npz     acts on the latents of other answers too
 
 ``kernel@set`` is a kernel's answer from one instruction set. ``actions`` are those on the given
-latents, this machine's own where none are given; ``actions_alone`` on its own.
+latents, this machine's own where none are given; ``actions_alone`` on its own; ``loop_actions`` are
+the native loop's on the given ones.
 """
 
 import argparse
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from lapa_edge import _native
-from lapa_edge.artifact import load_bundle
+from lapa_edge.artifact import Bundle, load_bundle
+from lapa_edge.runtime.control_loop import ControlLoop
+from lapa_edge.runtime.loop_options import LoopOptions
 from lapa_edge.runtime.policy import Latent
+from lapa_edge.runtime.safety import Command
 from lapa_edge.runtime.session import Session
 
 LOOK_PERIOD_S, TICK_PERIOD_S = 0.1, 0.015
@@ -34,13 +40,17 @@ def main() -> None:
         _native.choose_instruction_set(name)
         answers |= {f"{kernel}@{name}": value for kernel, value in kernel_answers(inputs)}
 
-    session = Session(load_bundle(arguments.case / "bundle"), "push the red block left")
+    bundle = load_bundle(arguments.case / "bundle")
+    session = Session(bundle, "push the red block left")
     own = [session.look(frame, look * LOOK_PERIOD_S) for look, frame in enumerate(inputs["frames"])]
     for field in ("codes", "vector", "context"):
         answers[field] = np.stack([getattr(latent, field) for latent in own])
     given = read_latents(arguments.latents) if arguments.latents else own
     answers["actions"] = act(session, given, inputs["states"])
     answers["actions_alone"] = act(session, own, inputs["states"])
+    loop = SteppedLoop(bundle)
+    answers["loop_actions"] = act(loop, given, inputs["states"])
+    loop.run_thread(given[0], inputs["states"][0, 0])
     np.savez(arguments.out, **answers)
 
 
@@ -71,7 +81,33 @@ def read_latents(path: Path) -> list[Latent]:
     return [Latent(*row, look * LOOK_PERIOD_S) for look, row in enumerate(rows)]
 
 
-def act(session: Session, latents: list[Latent], states: np.ndarray) -> np.ndarray:
+class SteppedLoop:
+    """The native loop, asked as a `Session` is; and its thread."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._loop = ControlLoop(bundle, LoopOptions(max_state_age_s=60))
+        self.accept = self._loop.set_latent
+
+    def reset(self) -> None:
+        self._loop.reset(0.0)
+
+    def act(self, state: np.ndarray, now_s: float) -> Command:
+        self._loop.set_observation(state, now_s)
+        return self._loop.step(now_s)
+
+    def run_thread(self, latent: Latent, state: np.ndarray) -> None:
+        """Until it has moved the robot ten times, with the latent made new at each look."""
+        end_s = time.monotonic() + 60
+        with self._loop as loop:
+            while (ticks := loop.stats().statuses["moving"]) < 10:
+                assert time.monotonic() < end_s, f"the thread moved the robot {ticks} times in 60 s"
+                loop.set_latent(replace(latent, seen_at_s=time.monotonic()))
+                loop.set_observation(state, time.monotonic())
+                time.sleep(0.01)
+        assert loop.latest_action().stopped, "a loop that has ended stands still"
+
+
+def act(session: Session | SteppedLoop, latents: list[Latent], states: np.ndarray) -> np.ndarray:
     """The actions [looks, ticks, a] of a robot that gets these latents and is in these states."""
     session.reset()
     actions = []

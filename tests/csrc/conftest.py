@@ -9,5 +9,6 @@ from lapa_edge import _native
 def instruction_set(request):
     """Forces one set; the fastest is active again afterwards."""
     _native.choose_instruction_set(request.param)
+    assert _native.active_instruction_set() == request.param, "another set's kernels run"
     yield request.param
     _native.choose_instruction_set(_native.instruction_sets()[-1])

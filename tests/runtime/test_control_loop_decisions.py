@@ -297,7 +297,7 @@ def test_a_reset_forgets_the_episode(loop):
     first = loop.step(0.0).action
     assert loop.step(0.0).action.tolist() != first.tolist(), "the last action matters"
     loop.reset(0.0)
-    assert loop.latest_action().stopped == "the control loop is not running"
+    assert loop.latest_action().stopped == "the control loop has not ticked yet, or has ended"
     assert loop.step(0.0).stopped == "the policy has not looked yet"
     loop.set_latent(build_latent(0.0))
     loop.set_observation(STATE, 0.0)

@@ -190,6 +190,15 @@ def native_arguments(**changes):
         ({"state_std": [1, 1]}, r"state_std: expected 3 values, got 2"),
         ({"action_mean": [0, np.nan]}, r"action_mean: expected finite values, got nan"),
         ({"action_low": [0.5, -1]}, r"action_stop: expected 0.5 to 1.0, got 0.0"),
+        ({"action_low": [2, -1]}, r"action_low: expected at most action_high, 1.0, got 2.0"),
+        (
+            {"holds": [(0, 0), (0, 1)]},
+            r"holds, action: expected one way to stop each action, got a second one of action 0",
+        ),
+        (
+            {"holds": [(1, 0)], "grippers": [1]},
+            r"grippers: expected one way to stop each action, got a second one of action 1",
+        ),
         ({"action_high": [1]}, r"action_high: expected 2 values, got 1"),
         ({"holds": [(2, 0)]}, r"holds, action: expected an index below 2, got 2"),
         ({"holds": [(0, 3)]}, r"holds, state: expected an index below 3, got 3"),

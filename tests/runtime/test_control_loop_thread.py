@@ -98,7 +98,7 @@ def test_a_stopped_loop_has_told_the_robot_to_stop(fed):
     fed.stop()
     assert time.monotonic() - begin_s < 0.1
     command = fed.latest_action()
-    assert command.stopped == "the control loop is not running"
+    assert command.stopped == "the control loop has not ticked yet, or has ended"
     assert not command.action.any()
     assert command.ticked_at_s >= moving.ticked_at_s
 
@@ -187,6 +187,21 @@ def test_a_forked_child_neither_runs_nor_hurts_the_loop(fed):
     wait_until(lambda: fed.stats().ticks > ticks)
 
 
+@forks
+def test_a_child_forked_while_the_loop_stops_is_not_held_up(bundle):
+    loop = ControlLoop(bundle, LoopOptions(rate_hz=50, early_wake_s=0))
+    for _ in range(5):
+        loop.start()
+        stopping = threading.Thread(target=loop.stop)  # takes up to a period of 20 ms
+        stopping.start()
+        time.sleep(0.003)
+        if (child := os.fork()) == 0:
+            signal.alarm(10)
+            os._exit(1 if loop.running else 0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        stopping.join()
+
+
 # What is refused, and in which words.
 
 
@@ -195,7 +210,7 @@ def test_a_core_that_is_not_there_is_refused_at_the_start(bundle):
     with pytest.raises(ConfigError, match=r"cpu: expected one that this process may use \(.*1000"):
         loop.start()
     assert not loop.running
-    assert loop.latest_action().stopped == "the control loop is not running"
+    assert loop.latest_action().stopped == "the control loop has not ticked yet, or has ended"
 
 
 UNPRIVILEGED = """

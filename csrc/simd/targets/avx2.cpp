@@ -7,6 +7,6 @@ static_assert(HWY_TARGET == HWY_AVX2);
 
 namespace lapa_edge {
 
-constexpr Kernels kAvx2Kernels{dense_kernels(), nearest_code_kernels(), resize_kernels()};
+constexpr Kernels kAvx2Kernels{"avx2", dense_kernels(), nearest_code_kernels(), resize_kernels()};
 
 }  // namespace lapa_edge

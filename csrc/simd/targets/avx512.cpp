@@ -7,6 +7,7 @@ static_assert(HWY_TARGET == HWY_AVX3);
 
 namespace lapa_edge {
 
-constexpr Kernels kAvx512Kernels{dense_kernels(), nearest_code_kernels(), resize_kernels()};
+constexpr Kernels kAvx512Kernels{"avx512", dense_kernels(), nearest_code_kernels(),
+                                 resize_kernels()};
 
 }  // namespace lapa_edge

@@ -7,6 +7,6 @@ static_assert(LAPA_EDGE_NEON);
 
 namespace lapa_edge {
 
-constexpr Kernels kNeonKernels{dense_kernels(), nearest_code_kernels(), resize_kernels()};
+constexpr Kernels kNeonKernels{"neon", dense_kernels(), nearest_code_kernels(), resize_kernels()};
 
 }  // namespace lapa_edge

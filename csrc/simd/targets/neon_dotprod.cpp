@@ -7,6 +7,7 @@ static_assert(LAPA_EDGE_NEON);
 
 namespace lapa_edge {
 
-constexpr Kernels kNeonDotprodKernels{dense_kernels(), nearest_code_kernels(), resize_kernels()};
+constexpr Kernels kNeonDotprodKernels{"neon_dotprod", dense_kernels(), nearest_code_kernels(),
+                                      resize_kernels()};
 
 }  // namespace lapa_edge

@@ -7,6 +7,7 @@ static_assert(HWY_TARGET == HWY_SCALAR);
 
 namespace lapa_edge {
 
-constexpr Kernels kScalarKernels{dense_kernels(), nearest_code_kernels(), resize_kernels()};
+constexpr Kernels kScalarKernels{"scalar", dense_kernels(), nearest_code_kernels(),
+                                 resize_kernels()};
 
 }  // namespace lapa_edge
