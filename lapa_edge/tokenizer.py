@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 import numpy as np
@@ -67,7 +68,7 @@ class Tokenizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
             ids = piece_ids(self.pieces)
             unknown = [ids[UNKNOWN_PIECE]]
             return [w for w in split_words(instruction) if word_to_pieces(w, ids) == unknown]
-        known = set(self.words)
+        known = _word_ids(self.words)
         return [word for word in _split(instruction) if word not in known] + _symbols(instruction)
 
     def complaints(self, instruction: str) -> list[str]:
@@ -85,8 +86,8 @@ class Tokenizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         if self.pieces:
             ids = piece_ids(self.pieces)
             return [i for word in split_words(instruction) for i in word_to_pieces(word, ids)]
-        index = {word: i + 2 for i, word in enumerate(self.words)}
-        return [index.get(word, UNKNOWN) for word in _split(instruction)]
+        known = _word_ids(self.words)
+        return [known.get(word, UNKNOWN) for word in _split(instruction)]
 
 
 def build_tokenizer(instructions: Iterable[str], max_tokens: int = 16) -> Tokenizer:
@@ -110,6 +111,11 @@ def check_instruction(instruction: str) -> None:
                 f"expected text, got the control character U+{ord(c):04X} at position {i}",
                 "remove it",
             )
+
+
+@lru_cache(maxsize=4)
+def _word_ids(words: tuple[str, ...]) -> dict[str, int]:
+    return {word: i + 2 for i, word in enumerate(words)}
 
 
 def _split(instruction: str) -> list[str]:

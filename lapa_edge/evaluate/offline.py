@@ -18,7 +18,7 @@ from lapa_edge.data.cameras import same_clips
 from lapa_edge.data.episode import Dataset, Episode
 from lapa_edge.data.robot_match import find_mismatch
 from lapa_edge.data.source import FrameSource
-from lapa_edge.errors import ConfigError, DataError
+from lapa_edge.errors import ConfigError, DataError, RuntimeInputError
 from lapa_edge.evaluate.offline_result import (
     COURSE_ANGLE_DEG,
     COURSE_LENGTH,
@@ -37,6 +37,7 @@ from lapa_edge.runtime.head import HeadInput
 from lapa_edge.runtime.session import Session
 from lapa_edge.runtime.standstill import standing_still
 from lapa_edge.spec import PolicySpec
+from lapa_edge.tokenizer import check_instruction
 
 KnownCodes = Mapping[str, tuple[NDArray[np.integer], NDArray[np.integer]]]
 """By clip, frames [m] and the codes [m, n] that stage 1 gives them."""
@@ -77,6 +78,7 @@ def evaluate_offline(
             f"data {dataset.root}", "no episode has steps, so there is nothing to compare with",
             "give labelled data (see the README)",
         )  # fmt: skip
+    _check_words(labelled)
     session = open_session(labelled[0].instruction)
     check_data(session.spec, dataset, others)
     seen = [
@@ -119,6 +121,15 @@ def check_data(spec: PolicySpec, dataset: Dataset, others: Sequence[Dataset] = (
             f"data {dataset.root}",
             f"the bundle looks through {', '.join(spec.cameras)}, got {1 + len(others)} to read",
         )
+
+
+def _check_words(episodes: Sequence[Episode]) -> None:
+    """Raise `DataError` naming the first episode whose instruction no policy takes."""
+    for episode in episodes:
+        try:
+            check_instruction(episode.instruction)
+        except RuntimeInputError as error:
+            raise DataError(f"episode {episode.name}", str(error)) from error
 
 
 def _judge(
