@@ -66,7 +66,7 @@ class RunDirectory:
         Raises:
             ConfigError: something differs that the result depends on; names it.
         """
-        wanted = {**json.loads(msgspec.json.encode(config)), **also}
+        wanted = {**_plain(config), **also}
         path = self.root / "config.json"
         if path.is_file():
             found = _with_defaults(path, type(config))
@@ -201,9 +201,13 @@ def _with_defaults(path: Path, kind: type[Any]) -> dict[str, Any]:
         known = msgspec.convert(found, kind)
     except msgspec.ValidationError:
         return found  # what differs is named by the comparison
-    # Through asdict: msgspec writes no defaults of a dataclass that it read itself.
-    saved = asdict(known) if is_dataclass(kind) else known
-    return {**found, **json.loads(msgspec.json.encode(saved))}
+    return {**found, **_plain(known)}
+
+
+def _plain(config: Any) -> dict[str, Any]:
+    """As JSON has it, whole: of a dataclass that msgspec read itself it writes no defaults."""
+    whole = asdict(config) if is_dataclass(config) and not isinstance(config, type) else config
+    return json.loads(msgspec.json.encode(whole))
 
 
 def _decisive(value: Any) -> Any:

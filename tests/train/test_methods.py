@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+import msgspec
 import pytest
 import torch
 from clips import write_clips
@@ -23,6 +24,7 @@ from lapa_edge.spec import FrameSpec
 from lapa_edge.train import methods
 from lapa_edge.train.actions import read_agent
 from lapa_edge.train.frames import open_frames
+from lapa_edge.train.loop import LoopConfig
 from lapa_edge.train.methods import METHODS, Material, MethodConfig, train_method
 from lapa_edge.train.presets import PRESETS
 from lapa_edge.train.run_directory import RunDirectory
@@ -120,6 +122,18 @@ def test_a_folder_does_not_go_on_with_another_method_or_config(
         train_method("vpt", material, CONFIG, roots / "scratch")
     with pytest.raises(ConfigError, match="was started with another action_steps"):
         train_method("scratch", material, replace(CONFIG, action_steps=5), roots / "scratch")
+
+
+def test_settings_read_from_a_file_are_the_same_settings_when_read_again(tmp_path: Path) -> None:
+    def read() -> MethodConfig:
+        return msgspec.convert({"common": {"ema_decay": 0.5}}, MethodConfig)
+
+    run = RunDirectory(tmp_path / "run")
+    run.open(read())
+    run.open(read())
+    run.open(MethodConfig(common=LoopConfig(ema_decay=0.5)))
+    with pytest.raises(ConfigError, match="was started with another common"):
+        run.open(MethodConfig())
 
 
 def test_an_unknown_method_names_those_there_are(material: Material, tmp_path: Path) -> None:
