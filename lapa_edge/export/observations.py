@@ -187,18 +187,14 @@ def read_observations(
 
 
 def _check_robot(dataset: Dataset, spec: PolicySpec) -> None:
-    if (robot := dataset.robot) is None:
-        return
-    for what, expected, found in (
-        ("states", spec.state.names, robot.state_names),
-        ("actions", spec.action.names, robot.action_names),
-    ):
-        if expected != found:
-            raise ConfigError(
-                f"dataset {dataset.root}",
-                f"expected {what} {', '.join(expected)} as in the run, got {', '.join(found)}",
-                "give the data the run was trained on",
-            )
+    from lapa_edge.data.robot_match import find_mismatch
+
+    if dataset.robot and (found := find_mismatch(spec, dataset.robot)):
+        raise ConfigError(
+            f"dataset {dataset.root}",
+            f"{found.what}: expected {found.expected} as in the run, got {found.got}",
+            "give the data the run was trained on",
+        )
 
 
 def _spread(length: int, count: int) -> list[int]:

@@ -33,7 +33,7 @@ def write_clips(root, spec, count, labelled=False, frames=8):
     write_instructions(root, {f"clip{i}": f"reach block {i}" for i in range(count)})
     if labelled:
         robot = RobotSpec(
-            control_hz=2 * FPS,
+            control_hz=spec.action.control_hz,
             state_names=spec.state.names,
             action_names=spec.action.names,
             action_low=spec.action.low,
@@ -76,11 +76,14 @@ def test_labelled_clips_lend_the_state_and_last_action_of_the_frame(tmp_path, sp
 def test_another_robots_data_is_refused(tmp_path, spec):
     data = write_clips(tmp_path / "clips", spec, 1, labelled=True)
     other = replace(spec, state=StateSpec(names=("x",), mean=(0.0,), std=(1.0,)))
-    with pytest.raises(ConfigError, match=r"expected states x as in the run, got joint_0"):
+    with pytest.raises(ConfigError, match=r"state: expected x as in the run, got joint_0"):
         read_observations(data, other, 2)
     action = replace(spec.action, names=("x", *spec.action.names[1:]))
-    with pytest.raises(ConfigError, match=r"expected actions x, .* as in the run, got "):
+    with pytest.raises(ConfigError, match=r"action: expected x, .* as in the run, got "):
         read_observations(data, replace(spec, action=action), 2)
+    gripper = replace(spec.action, kinds=("gripper",) + ("delta",) * (len(action.names) - 1))
+    with pytest.raises(ConfigError, match=r"kind: expected gripper as in the run, got delta"):
+        read_observations(data, replace(spec, action=gripper), 2)
 
 
 def test_random_observations_repeat_with_their_seed_and_say_what_they_are(spec):
