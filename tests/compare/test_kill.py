@@ -1,4 +1,4 @@
-"""``lapa-train compare`` killed by SIGKILL while it trains, and before it judges, then gone on."""
+"""``lapa-train compare`` killed by SIGKILL while it trains, then typed again."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from lapa_edge.compare import judge, pipeline
 from lapa_edge.compare.config import read_config
 
 CONFIG = """
-methods = ["lapa"]
+methods = ["scratch", "lapa"]
 seeds = 1
 [data]
 video = "lt"
@@ -43,14 +44,17 @@ def run_here(function: Callable[[Any], Any], jobs: Sequence[Any], processes: int
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where the commands are typed; the comparison lies there undisturbed, in ``alone``."""
+    """``killed``, where scratch is done, and ``alone``, where lapa followed undisturbed."""
     write_language_table(tmp_path / "lt", train=5, val=3)
     (tmp_path / "compare.toml").write_text(CONFIG)
     monkeypatch.chdir(tmp_path)
     threads = torch.get_num_threads()
     for module in (pipeline, judge):
         monkeypatch.setattr(module, "run_in_workers", run_here)
-    pipeline.compare(read_config(Path("compare.toml")), Path("alone"))
+    config = read_config(Path("compare.toml"))
+    pipeline.compare(config, Path("alone"), only=["scratch"])
+    copytree("alone", "killed")
+    pipeline.compare(config, Path("alone"))
     yield tmp_path
     torch.set_num_threads(threads)
 
@@ -104,25 +108,21 @@ def table_of(out: Path) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_a_killed_comparison_repeats_nothing_and_ends_with_the_same_table(folder: Path) -> None:
-    out = folder / "killed"
-    shared, lapa = out / "shared" / "0", out / "lapa" / "0"
-    sit(folder, until=(shared / "policy" / "checkpoint" / "step.json").is_file)
-    assert not (shared / "policy" / "model.safetensors").exists(), "it was killed in training"
-    before = files_of(shared / "latents", shared / "labels")
-    assert (shared / "latents" / "model.safetensors") in before
+    out, alone = folder / "killed", folder / "alone"
+    scratch = files_of(out / "scratch")
+    assert any(path.name == "result.json" for path in scratch)
+    policy = out / "shared" / "0" / "policy"
 
-    sit(folder, until=(lapa / "trained.json").is_file)
-    assert not (lapa / "result.json").exists(), "it was killed before it was judged"
-    trained = files_of(shared / "policy", lapa / "run", lapa / "bundle")
-    assert (lapa / "run" / "actions" / "model.safetensors") in trained
+    sit(folder, until=(policy / "checkpoint" / "step.json").is_file)
+    assert not (policy / "model.safetensors").exists(), "it was killed in training"
+    before = files_of(policy.parent / "latents", policy.parent / "labels")
+    assert {path.name for path in before} > {"model.safetensors", "labels.json"}
 
     sit(folder)
-    assert files_of(shared / "latents", shared / "labels") == before
-    assert files_of(shared / "policy", lapa / "run", lapa / "bundle") == trained
-
-    alone = folder / "alone"
+    assert files_of(out / "scratch") == scratch
+    assert files_of(policy.parent / "latents", policy.parent / "labels") == before
     assert table_of(out) == table_of(alone)
-    assert table_of(out)["rows"]
+    assert {row["variant"] for row in table_of(out)["rows"]} == {"scratch", "lapa"}
     for run in ("lapa/0/run/actions", "shared/0/policy"):
         weights = f"{run}/model.safetensors"
         assert (out / weights).read_bytes() == (alone / weights).read_bytes()
