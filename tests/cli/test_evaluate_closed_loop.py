@@ -6,6 +6,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,36 @@ import msgspec
 import numpy as np
 import pytest
 from bundles import head_graph, tiny_files, tiny_spec
+from clips import write_clips
 from intervals import wilson_by_search
+from numpy.typing import NDArray
+from PIL import Image
 from safetensors.numpy import load, save
 
+from lapa_edge import _native
 from lapa_edge.artifact import write_bundle
+from lapa_edge.data.dataset import read_dataset
 from lapa_edge.data.video import read_frames
 from lapa_edge.evaluate.environments.metaworld import ROBOT
 from lapa_edge.evaluate.evaluation import JobAnswer
+from lapa_edge.evaluate.latents.pictures import CAPTION
 from lapa_edge.evaluate.rollout import Episode
+from lapa_edge.evaluate.video_grid import INSET, SIDE
+from lapa_edge.train.codec import read_codec
+from lapa_edge.train.frames import open_frames
+from lapa_edge.train.latents import LatentsConfig, train_latents
+from lapa_edge.train.loop import LoopConfig
+from lapa_edge.train.presets import PRESETS
+from lapa_edge.train.run_directory import RunDirectory
 
 # Not importorskip: MuJoCo binds OpenGL at its first import, which must be MetaWorld's own.
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("metaworld") is None,
-    reason="META-WORLD IS NOT INSTALLED: nothing here was checked",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("metaworld") is None,
+        reason="META-WORLD IS NOT INSTALLED: nothing here was checked",
+    ),
+]
 TASKS, EPISODES, FIRST = ("reach", "coffee-button"), 6, 1_000_000
 LATENCY_S, LOOK_S, TICK_S = 0.1, 0.1, 1 / ROBOT.control_hz
 COMMAND = "import sys; from lapa_edge.cli.evaluate import main; sys.exit(main())"
@@ -52,6 +69,17 @@ def write_forward_bundle(root: Path) -> Path:
     return root
 
 
+def write_stage1(root: Path) -> Path:
+    """A latent action model of the bundle's two codes out of four, hardly trained."""
+    preset = PRESETS["debug"].latents
+    model = replace(preset, n=2, quantizer=replace(preset.quantizer, k=4))
+    config = LatentsConfig(model=model, loop=LoopConfig(steps=2, batch=4))
+    clips = read_dataset(write_clips(root.parent / "clips", 3, labelled=False))
+    store = open_frames(clips, config.frame, root.parent / "cache")
+    train_latents(config, store, clips.fps, RunDirectory(root))
+    return root
+
+
 def lapa_eval(folder: Path, *flags: str) -> None:
     """Run the command beside the bundle."""
     answer = subprocess.run(
@@ -63,13 +91,17 @@ def lapa_eval(folder: Path, *flags: str) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same evaluation by one process, in ``one``, and by two, in ``two``."""
+    """The same evaluation by one process, in ``one``, and by two, in ``two``.
+
+    The video of the second shows what a stage-1 run decodes of the policy's codes.
+    """
     folder = tmp_path_factory.mktemp("evaluated")
     write_forward_bundle(folder / "bundle")
+    write_stage1(folder / "latents")
     asked = ["--tasks", *TASKS, "--unseen", "coffee-button", "--episodes", str(EPISODES)]
     asked += ["--latency-s", str(LATENCY_S)]
-    for processes, out in (("1", "one"), ("2", "two")):
-        lapa_eval(folder, *asked, "--processes", processes, "--out", out)
+    lapa_eval(folder, *asked, "--processes", "1", "--out", "one")
+    lapa_eval(folder, *asked, "--processes", "2", "--out", "two", "--latents", "latents")
     return folder
 
 
@@ -139,9 +171,36 @@ def test_the_page_the_plots_and_the_videos_lie_beside_the_numbers(folder: Path) 
     for task, row in result["tasks"].items():
         assert f"| {task} ({row['split']}) | {row['successes']}/{EPISODES} (" in page
     assert (out / "success.png").is_file() and (out / "ages.png").is_file()
-    grid = next(iter(read_frames(out / "rollouts.mp4")))
     for task in TASKS:
         looks = len(episodes_of(out, task)[0].look_s)
         seen = list(read_frames(out / "rollouts" / f"{task}.mp4"))
         assert len(seen) == looks + 1, "a frame per look, and the last"
-        assert grid.shape[1] % 2 == 0 and grid.std() > 20
+
+
+def test_the_grid_shows_what_was_seen_and_the_decoded_latent_in_its_corner(folder: Path) -> None:
+    plain, decoded = (next(iter(read_frames(folder / out / "rollouts.mp4"))).astype(int)
+                      for out in ("one", "two"))  # fmt: skip
+    assert plain.shape == decoded.shape
+    top, edge = 2 * CAPTION, SIDE - INSET - 4
+    codec = read_codec(RunDirectory(folder / "latents"))
+    for column, task in enumerate(TASKS):
+        first = next(iter(read_frames(folder / "one" / "rollouts" / f"{task}.mp4")))
+        seen = np.asarray(Image.fromarray(first).resize((SIDE, SIDE))).astype(int)
+        tiles = [
+            grid[top : top + SIDE, column * SIDE : (column + 1) * SIDE] for grid in (plain, decoded)
+        ]
+        assert np.abs(tiles[0] - seen).mean() < 4, "but for what the video's encoder lost"
+        assert np.abs(tiles[1][:edge, :edge] - seen[:edge, :edge]).mean() < 4
+        small = _native.resize_frame(first, codec.frame.height, codec.frame.width)
+        codes = np.array(episodes_of(folder / "one", task)[0].codes[:1], np.int32)
+        expected = Image.fromarray(codec.decode(small[None], codes)[0]).resize((INSET, INSET))
+        corner = slice(edge, edge + INSET)
+        inset, without = (blocks(tile[corner, corner]) for tile in reversed(tiles))
+        assert np.abs(inset - blocks(np.asarray(expected))).mean() < 4
+        assert np.abs(inset - without).mean() > 10
+
+
+def blocks(picture: NDArray[np.integer]) -> NDArray[np.float64]:
+    """The mean colours of 8 x 8 blocks, which a video's encoder keeps of mere noise."""
+    side = len(picture) // 8
+    return picture.reshape(side, 8, side, 8, 3).mean((1, 3))
