@@ -71,3 +71,52 @@ class EmulatedEngine:
         if self.profiler is not None:
             self.profiler.report_layer_time("double", 0.5)
             self.profiler.report_layer_time("reformat", 0.25)
+
+
+class RtxRuntime:
+    """TensorRT for RTX as far as loading goes: asked first, and compiling what is not cached."""
+
+    class Validity:
+        VALID, SUBOPTIMAL, INVALID = "valid", "suboptimal", "invalid"
+
+    def __init__(self, engine):
+        self.engine, self.says = engine, (self.Validity.VALID, 0)
+        self.deserialised = self.compiled = 0
+        engine.create_runtime_config = RtxConfig
+        engine.create_execution_context = self.create_execution_context
+
+    def get_engine_validity(self, data):
+        return self.says
+
+    def deserialize_cuda_engine(self, data):
+        self.deserialised += 1
+        return self.engine
+
+    def create_execution_context(self, config):
+        assert config.cuda_graph_strategy is not None
+        self.compiled += not config.cache.kernels
+        config.cache.kernels = b"kernels of this machine"
+        return self.engine
+
+
+class RtxConfig:
+    cuda_graph_strategy, cache = None, None
+
+    def create_runtime_cache(self):
+        return RtxCache()
+
+    def set_runtime_cache(self, cache):
+        self.cache = cache
+        return True
+
+
+class RtxCache:
+    kernels = b""
+
+    def deserialize(self, data):
+        fits = data == b"kernels of this machine"
+        self.kernels = data if fits else b""
+        return fits
+
+    def serialize(self):
+        return self.kernels

@@ -4,6 +4,8 @@
     engines/<target>/action_head.engine   likewise
     engines/<target>/*.engine.json        the sidecar of each
     engines/<target>/timing.cache         of full TensorRT: the next build here is quick
+    engines/<target>/*.engine.cache       of TensorRT for RTX, where its GPU answers: the kernels it
+                                          compiles as it loads, so that no start waits for them
 
 `target` is the board's name, or ``sm86`` and the like where TensorRT for RTX had to stand in for a
 GPU it does not build for. The instruction is encoded once and stays with ONNX Runtime. Needs no
@@ -13,11 +15,13 @@ torch: on a Jetson this runs on the robot itself.
 from __future__ import annotations
 
 import logging
+import tempfile
 from pathlib import Path
 
 import msgspec
 
 from lapa_edge.artifact import Bundle, extend_bundle
+from lapa_edge.errors import LapaError
 from lapa_edge.export.board import Board, check_precision, read_board
 from lapa_edge.export.limits import Precision
 from lapa_edge.export.memory import check_memory, predict_memory
@@ -29,7 +33,11 @@ from lapa_edge.export.tensorrt_api import (
     choose_capability,
     find_builder,
 )
+from lapa_edge.runtime.backends.cuda_driver import CudaDriver
 from lapa_edge.runtime.backends.sidecar import Sidecar
+from lapa_edge.runtime.backends.tensorrt_graph import TensorrtGraph
+from lapa_edge.runtime.backends.tensorrt_library import gpu_capability
+from lapa_edge.runtime.backends.tensorrt_loading import CACHE
 
 GRAPHS = ("policy", "action_head")
 
@@ -95,7 +103,25 @@ def engine_files(
         files[f"{engine}.json"] = msgspec.json.format(msgspec.json.encode(sidecar))
         if built.timing_cache is not None:
             files[cache_name] = cache = built.timing_cache
+        if builder.name == "tensorrt-rtx" and capability == gpu_capability():
+            files.update({f"{engine}{CACHE}": x for x in compile_kernels(builder, built.data)})
     return files
+
+
+def compile_kernels(builder: Builder, engine: bytes) -> list[bytes]:
+    """The kernels that TensorRT for RTX compiles when it loads and runs `engine` on this GPU.
+
+    None where it does not run here: what is wrong with it is for the verify step to say.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "built.engine"
+        path.write_bytes(engine)
+        try:
+            kernels = TensorrtGraph(path, builder, CudaDriver()).kernels()
+        except LapaError as error:
+            logger.warning("no kernels are kept beside the engine: %s", error)
+            return []
+    return [] if kernels is None else [kernels]
 
 
 def describe_build(board: Board, builder: Builder, capability: str, stands_in: bool) -> str:

@@ -5,9 +5,9 @@
     builds on             the GPU it builds for           any machine, GPU or not
     builds for            that GPU                        a capability from its own list
     strongly typed        asked for (the rule from 11)    always
-    timing cache          yes: a second build is quick    no: it would ask for a GPU
-    compiles kernels      as it builds                    as it loads an engine, every time: its
-                                                          cache of them is not kept here yet
+    timing cache          yes: a second build is quick    no: it is there, and holds nothing
+    compiles kernels      as it builds                    as it loads an engine: see the runtime's
+                                                          `tensorrt_loading`
 
                           TensorRT 10                     TensorRT 11
     FP16, INT8, ... flags deprecated, not used here       removed

@@ -303,3 +303,40 @@ def test_full_tensorrt_builds_with_the_machines_timing_cache_or_without_a_strang
     assert built.timing_cache == (b"earlier+" if fits else b"+")
     trt.Builder.return_value.create_network.assert_called_with(1 << 1)
     config.set_flag.assert_not_called()
+
+
+def test_the_kernels_of_an_rtx_gpu_that_answers_are_files_of_the_bundle(
+    checked_bundle_copy, rtx, monkeypatch
+):
+    monkeypatch.setattr(engines, "gpu_capability", lambda: "8.9")
+    seen = []
+
+    class Runs:
+        def __init__(self, path, library, driver):
+            seen.append(path.read_bytes())
+
+        def kernels(self):
+            return b"compiled"
+
+    monkeypatch.setattr(engines, "TensorrtGraph", Runs)
+    monkeypatch.setattr(engines, "CudaDriver", lambda: None)
+    bundle = build_engines(checked_bundle_copy, "rtx", rtx)
+    for graph in ("policy", "action_head"):
+        engine = bundle.path(f"engines/rtx/{graph}.engine")
+        assert engine.read_bytes() in seen
+        assert bundle.path(f"engines/rtx/{graph}.engine.cache").read_bytes() == b"compiled"
+    assert load_bundle(bundle.root).manifest == bundle.manifest
+    # An engine for another GPU than the one here is not run, and has no kernels yet.
+    assert not any(x.endswith(".engine.cache") for x in engine_files(bundle, "orin-nano", rtx))
+
+
+def test_an_engine_that_does_not_run_where_it_was_built_leaves_no_kernels_and_says_so(
+    checked_bundle, rtx, monkeypatch, caplog
+):
+    if tensorrt_library.gpu_capability():
+        pytest.skip("NOT CHECKED: this machine has a GPU")
+    monkeypatch.setattr(engines, "gpu_capability", lambda: "8.9")
+    files = engine_files(checked_bundle, "rtx", rtx)
+    assert "engines/rtx/policy.engine" in files
+    assert not any(name.endswith(".engine.cache") for name in files)
+    assert "no kernels are kept beside the engine: " in caplog.text

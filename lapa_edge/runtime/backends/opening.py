@@ -13,6 +13,7 @@ from lapa_edge.runtime.backends.onnx_graph import OnnxGraph
 from lapa_edge.runtime.backends.sidecar import Host, check_engine, this_host
 from lapa_edge.runtime.backends.tensorrt_graph import TensorrtGraph
 from lapa_edge.runtime.backends.tensorrt_library import find_tensorrt
+from lapa_edge.runtime.backends.tensorrt_loading import CACHE
 from lapa_edge.runtime.mark import COMPARED, check_graph_mark
 
 
@@ -50,7 +51,7 @@ def open_graph(
     library, driver = find_tensorrt(), CudaDriver()
     path = find_engine(bundle, targets, graph, this_host())
     check_graph_mark(bundle, path.relative_to(bundle.root).as_posix())
-    return TensorrtGraph(path, library, driver)
+    return TensorrtGraph(path, library, driver, cache=read_cache(bundle, path))
 
 
 def open_engine(bundle: Bundle, target: str, graph: str, cuda_graph: bool = True) -> TensorrtGraph:
@@ -64,7 +65,14 @@ def open_engine(bundle: Bundle, target: str, graph: str, cuda_graph: bool = True
         BundleError, MissingDependencyError: as `open_graph`.
     """
     library, driver = find_tensorrt(), CudaDriver()
-    return TensorrtGraph(check_engine(bundle, target, graph), library, driver, cuda_graph)
+    path = check_engine(bundle, target, graph)
+    return TensorrtGraph(path, library, driver, cuda_graph, read_cache(bundle, path))
+
+
+def read_cache(bundle: Bundle, engine: Path) -> bytes:
+    """The kernels that the bundle keeps beside an engine; nothing where it keeps none."""
+    name = f"{engine.relative_to(bundle.root).as_posix()}{CACHE}"
+    return bundle.path(name).read_bytes() if name in bundle.manifest.files else b""
 
 
 def engine_targets(bundle: Bundle, graph: str) -> list[str]:

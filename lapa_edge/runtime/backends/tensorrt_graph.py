@@ -1,7 +1,7 @@
 """An engine behind the `Graph` protocol: pinned buffers, one stream, a CUDA graph after warm-up.
 
 The sidecar is checked before TensorRT sees a byte (`check_engine`); this file starts from the path
-it gave out. What differs between TensorRT and TensorRT for RTX at run time is `_create_context`.
+it gave out. What differs between TensorRT and TensorRT for RTX is in `tensorrt_loading`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from lapa_edge.runtime.backends.graph import (
     Stage,
     check_arrays,
 )
-from lapa_edge.runtime.backends.tensorrt_library import TensorRT, collecting_logger
+from lapa_edge.runtime.backends.tensorrt_library import TensorRT
+from lapa_edge.runtime.backends.tensorrt_loading import LoadedEngine
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ class TensorrtGraph:
         library: what it is run by.
         driver: the GPU.
         cuda_graph: launch all kernels at once, as captured after warm-up.
+        cache: see `LoadedEngine`.
 
     Raises:
         BundleError: TensorRT refuses it; its own words follow.
@@ -50,20 +52,27 @@ class TensorrtGraph:
     stages = GPU_STAGES
 
     def __init__(
-        self, engine: Path, library: TensorRT, driver: CudaDriver, cuda_graph: bool = True
+        self,
+        engine: Path,
+        library: TensorRT,
+        driver: CudaDriver,
+        cuda_graph: bool = True,
+        cache: bytes = b"",
     ) -> None:
         self._driver, self._trt = driver, library.module
-        self._engine, self._logger = read_engine(engine, library)
-        self._context = _create_context(self._engine, library)
-        if self._context is None:
-            raise _refused(engine, library, self._logger)
-        self.inputs, self.outputs = _read_shapes(engine, self._engine, self._trt)
+        self._loaded = LoadedEngine(engine, library, cache)
+        self._context, self._logger = self._loaded.context, self._loaded.logger
+        self.inputs, self.outputs = _read_shapes(engine, self._loaded.engine, self._trt)
         self._set_up_buffers()
         self._captured: int | None = None
         self.name = f"{library.name} {library.version}"
         self._warm_up()
         if cuda_graph and self._capture():
             self.name += ", CUDA graph"
+
+    def kernels(self) -> bytes | None:
+        """See `LoadedEngine.kernels`; after warm-up, all that a run needs."""
+        return self._loaded.kernels()
 
     def run(self, **arrays: NDArray[np.generic]) -> Arrays:
         """See `Graph.run`."""
@@ -155,39 +164,6 @@ class TensorrtGraph:
         elif not self._context.execute_async_v3(self._stream):
             problems = "; ".join(self._logger.errors) or "it gave no reason"
             raise RuntimeInputError("engine", f"TensorRT could not run it ({problems})")
-
-
-def read_engine(path: Path, library: TensorRT) -> tuple[Any, Any]:
-    """The deserialised engine and its logger; both must live as long as the engine does.
-
-    Raises:
-        BundleError: TensorRT refuses it.
-    """
-    logger = collecting_logger(library.module)
-    runtime = library.module.Runtime(logger)
-    engine = runtime.deserialize_cuda_engine(path.read_bytes())
-    if engine is None:
-        raise _refused(path, library, logger)
-    logger.runtime = runtime
-    return engine, logger
-
-
-def _refused(path: Path, library: TensorRT, logger: Any) -> BundleError:
-    problems = "; ".join(logger.errors) or "it gave no reason"
-    return BundleError(
-        f"engine {path}",
-        f"{library.name} {library.version} refuses it ({problems})",
-        "where the GPU answers (lapa-doctor), build it again with lapa-export --target trt",
-    )
-
-
-def _create_context(engine: Any, library: TensorRT) -> Any:
-    if library.name == "tensorrt":
-        return engine.create_execution_context()
-    config = engine.create_runtime_config()
-    # It can capture graphs by itself; ours is captured the same way under both.
-    config.cuda_graph_strategy = library.module.CudaGraphStrategy.DISABLED
-    return engine.create_execution_context(config)
 
 
 def _read_shapes(path: Path, engine: Any, trt: Any) -> tuple[Shapes, Shapes]:
