@@ -144,7 +144,7 @@ def build_engine(
     if builder.name == "tensorrt":
         # One of another GPU or version is no use, and TensorRT says so by refusing it.
         cache = config.create_timing_cache(timing_cache)
-        if not config.set_timing_cache(cache, ignore_mismatch=False):
+        if cache is None or not config.set_timing_cache(cache, ignore_mismatch=False):
             cache = config.create_timing_cache(b"")
             config.set_timing_cache(cache, ignore_mismatch=False)
     data = trt_builder.build_serialized_network(network, config)

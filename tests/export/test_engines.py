@@ -1,7 +1,6 @@
 """Engines and their sidecars. The builds are real where a TensorRT is installed."""
 
 from pathlib import Path
-from unittest.mock import MagicMock
 
 import msgspec
 import onnx
@@ -9,7 +8,7 @@ import pytest
 from bundles import write_tiny_bundle
 from onnx import TensorProto, helper
 
-from lapa_edge.artifact import extend_bundle, load_bundle, write_bundle
+from lapa_edge.artifact import extend_bundle, load_bundle
 from lapa_edge.errors import BundleError, ConfigError, LapaError, MissingDependencyError
 from lapa_edge.export import engines, tensorrt_api
 from lapa_edge.export.board import board_names, read_board
@@ -20,14 +19,11 @@ from lapa_edge.export.engines import (
     engine_files,
 )
 from lapa_edge.export.memory import Memory, check_memory, predict_memory
-from lapa_edge.export.observations import random_observations
-from lapa_edge.export.precision.calibrate import calibrate_policy
-from lapa_edge.export.precision.graphs import graph_file, make_graphs
+from lapa_edge.export.precision.graphs import graph_file
 from lapa_edge.export.precision.known_graph import read_graph
 from lapa_edge.export.tensorrt_api import Builder, build_engine, find_builder
 from lapa_edge.runtime.backends import tensorrt_library
 from lapa_edge.runtime.backends.sidecar import Host, Sidecar, check_engine
-from lapa_edge.tokenizer import Tokenizer
 
 PRECISIONS_OF_86 = [
     ("fp32", ("fp32",)),
@@ -123,19 +119,6 @@ def test_fp8_is_refused_for_orin_before_building(rtx):
         build_engine(rtx, graph, "policy.onnx", "8.6", orin)
     built = build_engine(rtx, graph, "policy.onnx", "8.9", read_board("rtx").precisions)
     assert "fp8" in built.precisions
-
-
-@pytest.fixture(scope="module")
-def in_every_precision(checked_bundle, tmp_path_factory):
-    """The tiny agent's bundle with its graphs in all precisions."""
-    words = msgspec.json.decode(checked_bundle.path("tokenizer.json").read_bytes(), type=Tokenizer)
-    seen = random_observations(checked_bundle.spec, words, 4)
-    calibration = calibrate_policy(checked_bundle, seen, least=4)
-    files = {name: checked_bundle.path(name).read_bytes() for name in checked_bundle.manifest.files}
-    for precision in ("fp16", "bf16", "int8", "fp8"):
-        files |= make_graphs(checked_bundle, precision, calibration)
-    root = tmp_path_factory.mktemp("precisions") / "bundle"
-    return write_bundle(root, checked_bundle.spec, files, {})
 
 
 @pytest.mark.parametrize(
@@ -283,26 +266,6 @@ def fp8_graph() -> bytes:
     model = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 19)])
     onnx.checker.check_model(model)
     return model.SerializeToString()
-
-
-@pytest.mark.parametrize("fits", [True, False])
-def test_full_tensorrt_builds_with_the_machines_timing_cache_or_without_a_strangers(
-    monkeypatch, fits
-):
-    trt = MagicMock()
-    config = trt.Builder.return_value.create_builder_config.return_value
-    config.set_timing_cache.return_value = fits
-    config.create_timing_cache.side_effect = lambda data: MagicMock(serialize=lambda: data + b"+")
-    trt.Builder.return_value.build_serialized_network.return_value = b"engine"
-    trt.Builder.return_value.create_network.return_value.num_layers = 0
-    trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED = 1
-    monkeypatch.setattr(tensorrt_api, "gpu_capability", lambda: "8.7")
-    monkeypatch.setattr(tensorrt_api, "collecting_logger", lambda module: None)
-    full = Builder(trt, "tensorrt", "10.3.0", "12.6")
-    built = build_engine(full, b"graph", "policy.onnx", "8.7", ("fp32",), b"earlier")
-    assert built.timing_cache == (b"earlier+" if fits else b"+")
-    trt.Builder.return_value.create_network.assert_called_with(1 << 1)
-    config.set_flag.assert_not_called()
 
 
 def test_the_kernels_of_an_rtx_gpu_that_answers_are_files_of_the_bundle(

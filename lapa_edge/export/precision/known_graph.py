@@ -13,7 +13,7 @@ REPORT = "export the run again with this version of lapa-export"
 # These sum many numbers or divide by a spread: in 16 bits they overflow or lose the small ones.
 WIDE = frozenset({
     "LayerNormalization", "InstanceNormalization", "GroupNormalization", "BatchNormalization",
-    "RMSNormalization", "LpNormalization", "Softmax", "LogSoftmax", "ReduceMean", "ReduceSum",
+    "LpNormalization", "Softmax", "LogSoftmax", "ReduceMean", "ReduceSum",
     "ReduceL2", "GlobalAveragePool", "AveragePool", "CumSum", "Resize", "Constant",
     "ConstantOfShape", "Range", "Cast",
 })  # fmt: skip
