@@ -128,8 +128,9 @@ def with_closed_loop(report: ParityReport, driven: ClosedLoop) -> ParityReport:
 
 
 def policy_graphs(report: ParityReport) -> list[str]:
-    """The policy graphs that ONNX Runtime ran here: what there is to drive."""
-    others = (name for name in report.graphs if name.startswith("policy."))
+    """The policy graphs that ONNX Runtime ran as on a robot: what there is to drive."""
+    fit = (name for name, graph in report.graphs.items() if not graph.slow)
+    others = (name for name in fit if name.startswith("policy."))
     return [DEFAULT_GRAPH, *(name for name in others if name.endswith(".onnx"))]
 
 

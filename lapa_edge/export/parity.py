@@ -40,6 +40,7 @@ class GraphReport(msgspec.Struct, frozen=True, kw_only=True):
         measured: by the names of `export.limits`; actions through the native head in float32.
         mismatches: every code that differs.
         failures: broken limits, in words.
+        slow: whether it was run in another way than a robot can, see `export.slow_graphs`.
     """
 
     precision: Precision
@@ -47,6 +48,7 @@ class GraphReport(msgspec.Struct, frozen=True, kw_only=True):
     measured: dict[str, float]
     mismatches: list[Mismatch]
     failures: list[str]
+    slow: bool = False
 
 
 class Drive(msgspec.Struct, frozen=True, kw_only=True):

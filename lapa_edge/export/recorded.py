@@ -7,7 +7,7 @@ sees them, resized by the robot's own kernel, which leaves a frame of that size 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -44,6 +44,30 @@ class Reference:
     chained: bool
     noise_floor: dict[str, float]
     versions: dict[str, str]
+
+    def first(self, count: int) -> Reference:
+        """The first `count` of its moments; which of them a policy is told depends on the place."""
+        seen, said = self.observations, self.answers
+        rows = slice(min(count, len(seen)))
+        observations = replace(
+            seen,
+            frames=seen.frames[rows],
+            instructions=seen.instructions[rows],
+            states=seen.states[rows],
+            last_actions=seen.last_actions[rows],
+            latent_ages_s=seen.latent_ages_s[rows],
+        )
+        answers = replace(
+            said,
+            image=None if said.image is None else said.image[rows],
+            codes=said.codes[rows],
+            context=said.context[rows],
+            chunks={name: x[rows] for name, x in said.chunks.items()},
+            margin=None if said.margin is None else said.margin[rows],
+            outputs={name: x[rows] for name, x in said.outputs.items()},
+            bin_margin=None if said.bin_margin is None else said.bin_margin[rows],
+        )
+        return replace(self, observations=observations, answers=answers)
 
 
 class _Words(msgspec.Struct):

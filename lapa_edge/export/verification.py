@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import msgspec
@@ -35,6 +36,7 @@ from lapa_edge.export.parity import (
     measure_policy,
 )
 from lapa_edge.export.recorded import RECORDED, Reference, encode_reference, read_reference
+from lapa_edge.export.slow_graphs import FIRST, EvaluatedGraph, open_unfused
 from lapa_edge.export.verification_page import render
 from lapa_edge.runtime.backends.graph import Graph
 from lapa_edge.runtime.backends.onnx_graph import OnnxGraph
@@ -71,24 +73,21 @@ def verify(
         role = PurePosixPath(name).name.split(".")[0]
         if role not in _MEASURES or name in ("policy.onnx", "action_head.onnx"):
             continue
+        if not name.endswith((".onnx", ".engine")):
+            continue
         try:
-            if name.endswith(".onnx"):
-                precision = _precision_of(name)
-                graph: Graph = OnnxGraph(bundle.path(name))
-                runs_on = "ONNX Runtime, CPU"
-            elif name.endswith(".engine"):
-                precision = _engine_precision(bundle, name)
-                graph = (open_engine or _open_engine)(bundle, name)
-                runs_on = "TensorRT"
-            else:
-                continue
+            opened = _open(bundle, name, open_engine or _open_engine)
         except LapaError as reason:
-            # ONNX Runtime has no FP8 or BF16 kernels on many CPUs, and most machines have no GPU.
-            # Its remedy is left out: it names this bundle's place while it is put together.
+            # Most machines have no GPU. Its remedy is left out: it names this bundle's place while
+            # it is put together.
             not_run[name] = str(reason.args[1])
             logger.warning("%s is not compared here: %s; %s", name, not_run[name], ON_THE_ROBOT)
             continue
-        graphs[name] = _MEASURES[role](bundle, reference, graph, precision, f"{name}, {runs_on}")
+        shown, words = reference, f"{name}, {opened.runs_on}"
+        if opened.at_most is not None and opened.at_most < len(reference.observations):
+            shown, words = reference.first(opened.at_most), f"{words}, the first {opened.at_most}"
+        found = _MEASURES[role](bundle, shown, opened.graph, opened.precision, words)
+        graphs[name] = msgspec.structs.replace(found, slow=opened.slow)
     failures = [f"{name}: {text}" for name, each in graphs.items() for text in each.failures]
     return msgspec.structs.replace(
         report, graphs=graphs, not_run=not_run, failures=report.failures + failures
@@ -140,6 +139,32 @@ def unmarked(bundle: Bundle) -> Bundle:
     marks = (PARITY, PAGE)
     files = {name: entry for name, entry in bundle.manifest.files.items() if name not in marks}
     return Bundle(bundle.root, msgspec.structs.replace(bundle.manifest, files=files))
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A graph or engine beside the default ones, its precision, and what runs it."""
+
+    precision: Precision
+    graph: Graph
+    runs_on: str
+    slow: bool = False
+    at_most: int | None = None
+
+
+def _open(bundle: Bundle, name: str, open_engine: OpenEngine) -> _Opened:
+    if name.endswith(".engine"):
+        return _Opened(_engine_precision(bundle, name), open_engine(bundle, name), "TensorRT")
+    precision, path = _precision_of(name), bundle.path(name)
+    try:
+        return _Opened(precision, OnnxGraph(path), "ONNX Runtime, CPU")
+    except BundleError:
+        if precision == "fp8":
+            return _Opened(precision, open_unfused(path), "ONNX Runtime unfused, CPU", slow=True)
+        if precision == "bf16":
+            words = "ONNX's reference evaluator, CPU"
+            return _Opened(precision, EvaluatedGraph(path), words, slow=True, at_most=FIRST)
+        raise
 
 
 def _precision_of(name: str) -> Precision:

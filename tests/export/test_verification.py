@@ -14,9 +14,14 @@ from onnx import numpy_helper
 
 from lapa_edge.artifact import extend_bundle, load_bundle
 from lapa_edge.errors import BundleError
+from lapa_edge.export import verification
+from lapa_edge.export.closed_loop import policy_graphs
+from lapa_edge.export.graphs import export_graphs
 from lapa_edge.export.limits import LIMITS
 from lapa_edge.export.observations import random_observations
+from lapa_edge.export.precision.calibrate import PolicyCalibration
 from lapa_edge.export.precision.casts import cast_graph
+from lapa_edge.export.precision.quantize import quantize_graph
 from lapa_edge.export.recorded import RECORDED, encode_reference, read_reference
 from lapa_edge.export.reference import ask_agent, build_reference
 from lapa_edge.export.reordered import ORDERS, Reordered
@@ -204,3 +209,68 @@ def test_damaged_answers_and_none_at_all_say_what_to_do(checked_bundle_copy, dat
         verify(damaged)
     with pytest.raises(BundleError, match=r"carries no verification\.safetensors.*lapa-export RUN"):
         verify(without(damaged, RECORDED))
+
+
+@pytest.mark.parametrize(
+    ("precision", "runs_on"),
+    [("bf16", "ONNX's reference evaluator, CPU"), ("fp8", "ONNX Runtime unfused, CPU")],
+)
+def test_what_no_cpu_runs_at_speed_is_compared_as_well_and_the_page_says_by_what(
+    in_every_precision, checked_bundle_copy, reference, precision, runs_on
+):
+    name = f"policy.{precision}.onnx"
+    graph = in_every_precision.path(name).read_bytes()
+    bundle = extend_bundle(checked_bundle_copy, {name: graph})
+    report = verify(bundle, reference)
+    found = report.graphs[name]
+    assert (found.precision, found.runs_on) == (precision, f"{name}, {runs_on}")
+    assert report.not_run == {}
+    assert policy_graphs(report) == ["policy.onnx"]  # nothing drives it: no robot runs it so
+    # It was computed in fewer bits, and within the limits of those.
+    assert found.measured["over_floor"] > LIMITS["fp32"]["over_floor"].at_most
+    assert found.failures == []
+    page = record_verification(bundle, report).path("VERIFICATION.md").read_text()
+    assert f"On {name}, {runs_on}; limits of {precision}." in page
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp8"])
+def test_a_wrong_graph_in_a_slow_precision_fails(
+    in_every_precision, checked_bundle_copy, reference, precision
+):
+    config, agent = other_agent()
+    wrong = export_graphs(agent, config.spec)["policy.onnx"]
+    if precision == "bf16":
+        wrong = cast_graph(wrong, "policy.onnx", "bf16")
+    else:
+        kept = in_every_precision.path("calibration.json").read_bytes()
+        ranges = msgspec.json.decode(kept, type=PolicyCalibration).ranges
+        wrong = quantize_graph(wrong, "policy.onnx", "fp8", ranges)
+    name = f"policy.{precision}.onnx"
+    report = verify(extend_bundle(checked_bundle_copy, {name: wrong}), reference)
+    assert any(x.startswith(f"{name}: code_match_percent is ") for x in report.failures)
+
+
+@pytest.mark.parametrize("data", [b"\x07" * 500, b""])
+def test_a_damaged_graph_in_a_slow_precision_is_not_compared(checked_bundle_copy, reference, data):
+    names = ("policy.bf16.onnx", "policy.fp8.onnx")
+    report = verify(extend_bundle(checked_bundle_copy, dict.fromkeys(names, data)), reference)
+    assert report.not_run.keys() == set(names)
+
+
+def test_the_slow_evaluator_is_asked_the_first_moments_only(
+    in_every_precision, checked_bundle_copy, reference, monkeypatch
+):
+    monkeypatch.setattr(verification, "FIRST", 5)
+    name = "policy.bf16.onnx"
+    bundle = extend_bundle(checked_bundle_copy, {name: in_every_precision.path(name).read_bytes()})
+    found = verify(bundle, reference).graphs[name]
+    assert found.runs_on.endswith("evaluator, CPU, the first 5") and found.failures == []
+
+
+def test_the_first_moments_have_the_answers_they_had_among_all(reference):
+    config, agent = tiny_agent()
+    few = reference.first(7)
+    again = ask_agent(config, agent, few.observations)
+    np.testing.assert_allclose(again.chunks["torch"], few.answers.chunks["torch"], atol=1e-6)
+    np.testing.assert_array_equal(again.codes, few.answers.codes)
+    assert len(reference.first(1000).observations) == len(reference.observations)

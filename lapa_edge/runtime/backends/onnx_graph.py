@@ -51,14 +51,17 @@ class OnnxGraph:
         path: a file of a verified bundle.
         threads: threads inside one operator; 0 takes `default_threads`.
         provider: "tensorrt" builds its engine here, at every start: for comparing, not for a robot.
+        fuse: whether operators may become one kernel: without, slow, and fp8 runs on the CPU.
 
     Raises:
         BundleError: no graph of ours, or one that the provider refuses.
         MissingDependencyError: this ONNX Runtime lacks the provider, or it does not start.
     """
 
-    def __init__(self, path: Path, threads: int = 1, provider: Provider = "cpu") -> None:
-        self._path, self._threads, self._provider = path, threads, provider
+    def __init__(
+        self, path: Path, threads: int = 1, provider: Provider = "cpu", fuse: bool = True
+    ) -> None:
+        self._path, self._threads, self._provider, self._fuse = path, threads, provider, fuse
         self._session = self._open()
         self.name = f"ONNX Runtime {onnxruntime.__version__}, {provider}"
         self.inputs = self._shapes("input", self._session.get_inputs())
@@ -76,7 +79,7 @@ class OnnxGraph:
                 f"not in the one installed, {onnxruntime.__version__} ({', '.join(there)})",
                 'install onnxruntime-gpu in its place, or choose the device "cpu"',
             )
-        options = _session_options(self._threads or default_threads())
+        options = _session_options(self._threads or default_threads(), self._fuse)
         if profile:
             options.enable_profiling, options.profile_file_prefix = True, profile
         chosen = [(name, provider_options)]
@@ -178,11 +181,12 @@ def default_threads(cores: int | None = None) -> int:
     return max(1, min(cores - 1, MAX_THREADS))
 
 
-def _session_options(threads: int) -> Any:
+def _session_options(threads: int, fuse: bool) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    levels = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = levels.ORT_ENABLE_ALL if fuse else levels.ORT_ENABLE_BASIC
     # Helpers spin while a run lasts, since waking them would cost more than many of its operators
     # take. They stop at its end: the control loop has the cores between two looks.
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if threads > 1 else "0")
