@@ -67,7 +67,7 @@ class Policy:
             graph = open_graph(bundle, graph, backend, device, threads)
         self._graph = graph
         self._text_graph = OnnxGraph(bundle.path("text_encoder.onnx"))
-        self._tokenizer = _read_tokenizer(bundle)
+        self._tokenizer = read_tokenizer(bundle)
         self._codebook = _read_codebook(bundle)
         self._senses = Senses(bundle.spec)
         self.set_instruction(instruction)
@@ -155,7 +155,8 @@ def read_weights(bundle: Bundle) -> dict[str, NDArray[np.float32]]:
         raise BundleError(f"bundle {bundle.root}", f"weights.safetensors: {error}") from error
 
 
-def _read_tokenizer(bundle: Bundle) -> Tokenizer:
+def read_tokenizer(bundle: Bundle) -> Tokenizer:
+    """The words that the bundle's text encoder knows."""
     try:
         raw = bundle.path("tokenizer.json").read_bytes()
         tokenizer = msgspec.json.decode(raw, type=Tokenizer)

@@ -6,7 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from agents import write_tiny_run
+from agents import tiny_agent, write_tiny_run
+
+from lapa_edge.artifact import extend_bundle
+from lapa_edge.export.graphs import export_graphs
 
 SCRIPT = Path(__file__).parents[2] / "export" / "compare_latency.py"
 
@@ -30,6 +33,7 @@ def rows(checked_bundle, tmp_path_factory):
     table = (folder / "x.md").read_text()
     assert table.strip() in done.stdout
     assert "each after an uncounted call" in table
+    assert "parity on 16 random observations" in table
     assert sum(line.startswith("| policy") for line in table.splitlines()) == sum(
         row["network"] == "policy" for row in record["rows"]
     )
@@ -46,11 +50,26 @@ def test_every_row_is_a_time_or_a_reason(rows):
 
 
 def test_what_runs_is_held_against_torch_in_the_same_run(rows):
-    onnx = rows["policy", "ONNX Runtime fp32, cpu"]
-    assert onnx["codes_equal"] == 1.0 and onnx["max_abs"] < 1e-4
-    assert rows["action head", "native f32"]["max_abs"] < 1e-4
+    onnx = rows["policy", "ONNX Runtime fp32, cpu"]["measured"]
+    assert onnx["code_match_percent"] == 100 and onnx["context_max_abs"] < 1e-4
+    assert rows["action head", "native f32"]["measured"]["max_abs"] < 1e-4
     # 8 bits of mantissa: close, and not the same.
-    assert 0 < rows["action head", "native bf16"]["max_abs"] < 1
+    assert 0 < rows["action head", "native bf16"]["measured"]["max_abs"] < 0.05
+    assert not any(row["failures"] for row in rows.values())
+
+
+def test_a_fast_wrong_row_is_printed_and_ends_with_1(checked_bundle_copy, tmp_path):
+    config, other = tiny_agent(seed=7)
+    wrong = export_graphs(other, config.spec)["policy.onnx"]
+    bundle = extend_bundle(checked_bundle_copy, {"policy.fp16.onnx": wrong})
+    done = compare(bundle, tmp_path, "--repeats", 1, "--out", tmp_path / "x")
+    assert done.returncode == 1
+    row = next(x for x in done.stdout.splitlines() if "ONNX Runtime fp16" in x)
+    assert "**BROKEN**" in row and done.stdout.count("**BROKEN**") == 1
+    for words in ("policy on ONNX Runtime fp16, cpu: ", "; code_match_percent is ", "mean nothing"):
+        assert words in done.stderr
+    record = json.loads((tmp_path / "x.json").read_text())
+    assert [x["runs_on"] for x in record["rows"] if x["failures"]] == ["ONNX Runtime fp16, cpu"]
 
 
 def test_rows_may_rest_before_their_turn(checked_bundle, tmp_path):
@@ -60,6 +79,8 @@ def test_rows_may_rest_before_their_turn(checked_bundle, tmp_path):
     done = compare(checked_bundle, tmp_path, "--pause-s", -1)
     assert done.returncode == 1
     assert "--pause-s: expected a time of 0 s or more, got -1" in done.stderr
+    done = compare(checked_bundle, tmp_path, "--moments", 0)
+    assert "--moments: expected at least 1, got 0" in done.stderr
 
 
 def test_a_gpu_that_is_not_there_is_a_reason(rows):
