@@ -55,7 +55,7 @@ def profile_bundle(flags: ProfileFlags) -> None:
     from lapa_edge.runtime.profile.page import render_page
     from lapa_edge.runtime.profile.profiling import profile
 
-    ceiling = read_ceiling(flags.board) if flags.board else None
+    ceiling = read_ceiling(flags.board, flags.choice.graph) if flags.board else None
     # No progress bar: redrawing it would take the interpreter from the calls being timed.
     paced = 2 * len(flags.plan.rates_hz) * flags.plan.paced_s
     logger.info("measuring %d rounds, then %.0f s of deadlines", flags.plan.repeats, paced)
@@ -67,8 +67,8 @@ def profile_bundle(flags: ProfileFlags) -> None:
         flags.html.write_text(render_page(result))
 
 
-def read_ceiling(board: str) -> Ceiling:
-    """The ceiling of a board's recipe, which tells its bandwidth.
+def read_ceiling(board: str, graph: str) -> Ceiling:
+    """The ceiling of a board's recipe in the precision of `graph`, ``policy.int8`` and the like.
 
     Raises:
         ConfigError: no such recipe.
@@ -76,8 +76,15 @@ def read_ceiling(board: str) -> Ceiling:
     from lapa_edge.export.board import read_board
     from lapa_edge.runtime.profile.roofline import Ceiling
 
-    recipe = read_board(board)
-    return Ceiling(name=recipe.name, source="its data sheet", bandwidth_gb_s=recipe.bandwidth_gb_s)
+    recipe, precision = read_board(board), graph.partition(".")[2] or "fp32"
+    tops = recipe.peak_tops.get(precision)
+    return Ceiling(
+        name=recipe.name,
+        source=f"its recipe, {precision}",
+        bandwidth_gb_s=recipe.bandwidth_gb_s,
+        gflop_s=None if tops is None else 1e3 * tops,
+        power_mode=recipe.power_mode,
+    )
 
 
 def print_profile(console: object, profile: Profile) -> None:

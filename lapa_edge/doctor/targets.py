@@ -49,7 +49,8 @@ def _board(name: str, builder: Builder) -> Finding:
             section=SECTION,
             name=name,
             status="info",
-            found=f"{words}; the engines it loads are built on the board ({precisions})",
+            found=f"{words}; the engines it loads are built on the board "
+            f"({board.written_for}; {precisions})",
         )
-    words = f"builds, compute capability {capability} ({precisions})"
+    words = f"builds, compute capability {capability} ({precisions}); made for {board.written_for}"
     return Finding(section=SECTION, name=name, status="ok", found=words)

@@ -21,8 +21,12 @@ class Board(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         precisions: what its GPU computes, out of fp32, fp16, bf16, int8, fp8, fp4.
         memory_gb: of the board; `shared_memory` says whether the CPU has its share of it.
         bandwidth_gb_s: of that memory, by the vendor's data sheet.
-        system, tensorrt, cuda: what the recipe was written for.
-        power_mode: as ``nvpmodel -q`` names the fastest one; empty where there is no such thing.
+        peak_tops: dense multiplications and additions in 1e12 per second, by precision; one that is
+            not there is not known.
+        system, tensorrt, cuda: what the recipe was written for; `tensorrt` is the oldest that will
+            do where full TensorRT builds.
+        power_mode: as ``nvpmodel -q`` names the one that these figures are of, the fastest; empty
+            where there is no such thing.
         sources: where a figure was read, by field; or that it was not checked.
         rtx_stand_in: the capability that TensorRT for RTX builds for in its place, where it knows
             no engine for this GPU; such an engine proves that the graph builds, and runs elsewhere.
@@ -33,6 +37,7 @@ class Board(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     precisions: tuple[str, ...]
     memory_gb: float
     bandwidth_gb_s: float
+    peak_tops: dict[str, float] = {}
     shared_memory: bool = False
     system: str
     tensorrt: str
@@ -40,6 +45,20 @@ class Board(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     power_mode: str = ""
     sources: dict[str, str] = {}
     rtx_stand_in: str | None = None
+
+    def __post_init__(self) -> None:
+        figures = {"memory_gb": self.memory_gb, "bandwidth_gb_s": self.bandwidth_gb_s}
+        figures |= {f"peak_tops.{name}": value for name, value in self.peak_tops.items()}
+        for name, value in figures.items():
+            if not value > 0:
+                raise ValueError(f"{name}: expected more than 0, got {value:g}")
+        if odd := self.peak_tops.keys() - set(self.precisions):
+            raise ValueError(f"peak_tops: {min(odd)} is none of its precisions")
+
+    @property
+    def written_for(self) -> str:
+        """The system that brings what it needs, in words."""
+        return f"{self.system}, TensorRT {self.tensorrt}, CUDA {self.cuda}"
 
 
 def read_board(board: str) -> Board:

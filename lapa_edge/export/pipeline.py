@@ -4,7 +4,7 @@
     quantize     the graphs of every precision asked for, calibrated on real observations
     build        TensorRT engines for a board, their sidecars and caches
     verify       all of it against PyTorch: parity.json, VERIFICATION.md
-    benchmark    how long each part takes here: benchmark.json
+    benchmark    how long each part takes here, by graph and engine: benchmark.json
 
 A bundle on a robot has no run and needs no torch: what PyTorch answered is recorded in it.
 """
@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Literal, get_args
 import msgspec
 
 from lapa_edge.artifact import Bundle, load_bundle, write_bundle
-from lapa_edge.errors import ConfigError, LapaError
+from lapa_edge.errors import ConfigError
 from lapa_edge.export.board import check_precision, read_board
 from lapa_edge.export.limits import Precision
 from lapa_edge.export.observations import Observations
 from lapa_edge.export.precision.calibrate import LEAST, Size, calibrate_policy
-from lapa_edge.export.precision.graphs import QUANTIZED, graph_file, make_graphs
+from lapa_edge.export.precision.graphs import QUANTIZED, make_graphs
 from lapa_edge.export.steps import Files, Staging, Step
 from lapa_edge.export.tensorrt_api import Builder
 
@@ -274,19 +274,9 @@ class Pipeline:
         }
 
     def _benchmark(self, files: Files) -> Files:
-        from lapa_edge.runtime.profile import describe_machine, measure_latency
-        from lapa_edge.runtime.profiling_plan import Choice
+        from lapa_edge.export.benchmark import measure_bundle
 
-        bundle = self._candidate(files)
-        latency, not_run = {}, {}
-        for precision in self._wish.precisions:
-            graph = graph_file("policy", precision)
-            try:
-                choice = Choice(graph=graph.removesuffix(".onnx"))
-                latency[graph] = measure_latency(bundle, choice=choice)
-            except LapaError as reason:  # no CPU has bf16 or fp8 kernels in ONNX Runtime
-                not_run[graph] = str(reason)
-        told = {"machine": describe_machine(), "latency": latency, "not_run": not_run}
+        told = measure_bundle(self._candidate(files), self._wish.precisions)
         return {BENCHMARK: msgspec.json.format(msgspec.json.encode(told))}
 
     def _candidate(self, files: Files) -> Bundle:

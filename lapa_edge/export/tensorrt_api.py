@@ -80,10 +80,11 @@ def choose_capability(board: Board, builder: Builder) -> tuple[str, bool]:
     """The compute capability to build for, and whether it only stands in for the board's own.
 
     Raises:
-        ConfigError: this builder, here, cannot build for the board.
+        ConfigError: this builder, here, cannot build for the board, or is older than its recipe.
     """
     possible = builder.capabilities()
     if board.compute_capability in possible:
+        _check_version(board, builder)
         return board.compute_capability, False
     if builder.name == "tensorrt-rtx" and board.rtx_stand_in in possible:
         return board.rtx_stand_in, True
@@ -93,6 +94,20 @@ def choose_capability(board: Board, builder: Builder) -> tuple[str, bool]:
         f"builds here for {', '.join(possible) or 'none: no GPU answers'}",
         "run this command on the board itself, with the TensorRT installed there",
     )
+
+
+def _check_version(board: Board, builder: Builder) -> None:
+    """TensorRT for RTX counts its versions by itself; the package asks for one that will do."""
+    if builder.name == "tensorrt" and _numbers(builder.version) < _numbers(board.tensorrt):
+        raise ConfigError(
+            f"board {board.name}",
+            f"its recipe is for {board.written_for} or newer, here is TensorRT {builder.version}",
+            f"update the board to {board.system}",
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
 
 
 def build_engine(

@@ -6,7 +6,7 @@ import pytest
 from bundles import write_tiny_bundle
 
 from lapa_edge.cli.command import run_command
-from lapa_edge.cli.profile import ProfileFlags, profile_bundle
+from lapa_edge.cli.profile import ProfileFlags, profile_bundle, read_ceiling
 
 BRIEF = ("--repeats", 3, "--warm-up", 1, "--noise-repeats", 2, "--layer-runs", 1, "--paced-s", 0.02)
 
@@ -33,6 +33,9 @@ def test_the_console_and_the_files_hold_every_part_and_the_machine(tmp_path, cap
         "cold start",
         "noise floor",
         "roofline of Jetson Orin Nano",
+        "(its recipe, fp32)",
+        "ms to compute",
+        "of the GPU's not measured",
         "governor",
         "cores",
         "onnxruntime",
@@ -63,3 +66,10 @@ def test_what_cannot_be_measured_is_refused_before_measuring(tmp_path, capsys, f
     bundle = write_tiny_bundle(tmp_path / "bundle")
     assert run(bundle.root, *BRIEF, *flags) == 1
     assert words in capsys.readouterr().err
+
+
+def test_the_ceiling_is_that_of_the_graphs_precision_or_says_that_it_is_not_known():
+    peaks = [read_ceiling("thor", graph).gflop_s for graph in ("policy", "policy.fp8")]
+    assert peaks == [8e3, 517e3]
+    assert read_ceiling("thor", "policy.int8").gflop_s is None
+    assert read_ceiling("orin-nano", "policy.int8").power_mode == "MAXN_SUPER"

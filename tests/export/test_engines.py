@@ -183,7 +183,36 @@ def test_a_build_beyond_the_boards_memory_is_refused_and_a_small_one_is_told(in_
 def test_every_figure_of_a_recipe_has_a_source_or_says_that_it_was_not_checked():
     for name in BOARDS:
         sources = read_board(name).sources
-        assert {"compute_capability", "memory_gb", "bandwidth_gb_s", "tensorrt"} <= sources.keys()
+        told = {"compute_capability", "memory_gb", "bandwidth_gb_s", "tensorrt", "peak_tops"}
+        assert told <= sources.keys()
+
+
+def test_fewer_bits_are_never_slower_and_what_is_not_known_is_not_there():
+    for name in BOARDS:
+        board = read_board(name)
+        assert board.peak_tops.keys() <= set(board.precisions)
+        peak = board.peak_tops
+        assert peak["fp32"] < peak["fp16"] == peak["bf16"]
+        assert all(peak[x] > peak["fp16"] for x in ("int8", "fp8", "fp4") if x in peak)
+    assert "int8" not in read_board("thor").peak_tops
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("fp8 = 100", "peak_tops: fp8 is none of its precisions"),
+        ("fp16 = -1", r"peak_tops\.fp16: expected more than 0, got -1"),
+    ],
+)
+def test_a_recipe_with_an_impossible_peak_is_refused(tmp_path, line, words):
+    recipe = Path(tensorrt_api.__file__).parents[2] / "export" / "boards" / "orin-nano.toml"
+    if not recipe.is_file():
+        pytest.skip("NOT CHECKED: this is no checkout, whose recipe could be copied")
+    mine = tmp_path / "mine.toml"
+    before, _, after = recipe.read_text().partition("fp16 = ")
+    mine.write_text(f"{before}{line}\n{after.partition(chr(10))[2]}")
+    with pytest.raises(ConfigError, match=words):
+        read_board(str(mine))
 
 
 def test_a_graph_tensorrt_cannot_read_fails_in_its_words(rtx):
@@ -213,6 +242,18 @@ def test_full_tensorrt_builds_for_the_gpu_that_answers_and_no_other(monkeypatch)
     monkeypatch.setattr(tensorrt_api, "gpu_capability", lambda: None)
     with pytest.raises(ConfigError, match="no GPU answers"):
         choose_capability(read_board("orin-nano"), full)
+
+
+@pytest.mark.parametrize("version", ["8.6.1.6", "10.2.9", "10.3.0", "10.16.1", "11.0"])
+def test_a_tensorrt_older_than_the_boards_system_brings_is_refused(monkeypatch, version):
+    monkeypatch.setattr(tensorrt_api, "gpu_capability", lambda: "8.7")
+    builder, board = Builder(onnx, "tensorrt", version, "12.6"), read_board("orin-nano")
+    if version.startswith(("8.", "10.2")):
+        words = rf"is for JetPack 6\.2, TensorRT 10\.3, CUDA 12\.6 or newer, .* {version}; update"
+        with pytest.raises(ConfigError, match=words):
+            choose_capability(board, builder)
+    else:
+        assert choose_capability(board, builder) == ("8.7", False)
 
 
 def test_every_recipe_parses_and_orin_has_no_fp8():

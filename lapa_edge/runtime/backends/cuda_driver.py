@@ -23,6 +23,7 @@ _ARGUMENTS: dict[str, list[Any]] = {
     "cuCtxSetCurrent": [c_void_p],
     "cuMemAlloc_v2": [c_void_p, c_size_t],
     "cuMemFree_v2": [c_void_p],
+    "cuMemGetInfo_v2": [c_void_p, c_void_p],
     "cuMemHostAlloc": [c_void_p, c_size_t, c_uint],
     "cuMemFreeHost": [c_void_p],
     "cuMemcpyHtoDAsync_v2": [c_void_p, c_void_p, c_size_t, c_void_p],
@@ -74,6 +75,12 @@ class CudaDriver:
     def free(self, memory: int) -> None:
         """Give back what `allocate` gave."""
         self._call("cuMemFree_v2", memory)
+
+    def used_bytes(self) -> int:
+        """What of the device's memory is taken, by whomever."""
+        left, total = c_size_t(), c_size_t()
+        self._call("cuMemGetInfo_v2", byref(left), byref(total))
+        return total.value - left.value
 
     def allocate_pinned(
         self, shape: tuple[int, ...], dtype: np.dtype[np.generic]

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from lapa_edge import _native
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import ConfigError
+from lapa_edge.runtime.backends.graph import StagedGraph
 from lapa_edge.runtime.backends.opening import open_graph
 from lapa_edge.runtime.decoding import Head
 from lapa_edge.runtime.head import HeadInput, build_head
@@ -43,18 +44,25 @@ PARTS = (
 class Pipeline:
     """One bundle, opened as chosen, in front of one random observation.
 
+    Args:
+        bundle: verified.
+        choice: what of it runs where.
+        graph: a policy that is open already, in place of the chosen one.
+
     Raises:
         ConfigError: an NV12 frame of an odd size, or a frame of no size.
     """
 
-    def __init__(self, bundle: Bundle, choice: Choice) -> None:
+    def __init__(self, bundle: Bundle, choice: Choice, graph: StagedGraph | None = None) -> None:
         rng, spec = np.random.default_rng(choice.seed), bundle.spec
         height, width = choice.camera
         odd = choice.camera_format == "nv12" and (height % 2 or width % 2)
         if min(height, width) < 1 or odd:
             rule = "even, at least 2" if choice.camera_format == "nv12" else "at least 1"
             raise ConfigError("camera", f"expected rows and columns {rule}, got {height} {width}")
-        self.graph = open_graph(bundle, choice.graph, choice.backend, choice.device, choice.threads)
+        self.graph = graph or open_graph(
+            bundle, choice.graph, choice.backend, choice.device, choice.threads
+        )
         self.policy = Policy(bundle, INSTRUCTION, graph=self.graph)
         self.head: Head = build_head(bundle, choice.head, choice.head_precision)
         self._input = HeadInput(spec)

@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 
 from lapa_edge.artifact import Bundle
-from lapa_edge.runtime.backends.graph import LayerTime
-from lapa_edge.runtime.backends.onnx_graph import default_threads
+from lapa_edge.runtime.backends.graph import Arrays, LayerTime, StagedGraph
+from lapa_edge.runtime.backends.onnx_graph import OnnxGraph, default_threads
 from lapa_edge.runtime.profile.heads import build_heads
 from lapa_edge.runtime.profile.latency import Latency, measure_rounds, summarise, time_parts
 from lapa_edge.runtime.profile.machine import (
@@ -22,8 +22,21 @@ from lapa_edge.runtime.profile.machine import (
 from lapa_edge.runtime.profile.noise import NoiseFloor, measure_noise
 from lapa_edge.runtime.profile.pacing import Pace, measure_pace
 from lapa_edge.runtime.profile.pipeline import PARTS, Pipeline
-from lapa_edge.runtime.profile.roofline import Ceiling, Roofline, measure_ceiling, place_under
-from lapa_edge.runtime.profile.starting import Memory, Start, peak_mib, resident_mib, start_up
+from lapa_edge.runtime.profile.roofline import (
+    Ceiling,
+    Roofline,
+    measure_ceiling,
+    other_mode,
+    place_under,
+)
+from lapa_edge.runtime.profile.starting import (
+    Memory,
+    Start,
+    gpu_used_mib,
+    peak_mib,
+    resident_mib,
+    start_up,
+)
 from lapa_edge.runtime.profiling_plan import Choice, ProfilePlan
 
 NOT_HERE = {
@@ -89,9 +102,9 @@ def profile(
         BundleError, ConfigError, MissingDependencyError: as `Policy` and `measure_rounds`.
     """
     machine, before = describe_machine(), read_clocks()
-    before_mib = resident_mib()
+    before_mib, before_gpu = resident_mib(), gpu_used_mib(choice)
     bundle, pipeline, start = start_up(root, choice)
-    opened_mib = resident_mib()
+    opened_mib, opened_gpu = resident_mib(), gpu_used_mib(choice)
     graph = pipeline.graph
     latency, absent = _measure_latency(bundle, pipeline, plan)
     inputs = pipeline.policy.inputs(pipeline.seen_rgb(), pipeline.told)
@@ -107,12 +120,11 @@ def profile(
     onnx_name = f"{choice.graph}.onnx"
     roofline = None
     if layers:
-        told = [layer.gflop for layer in layers if layer.gflop is not None]
         measured = sum(latency[name].p50_ms for name in ("cpu", "gpu") if name in latency)
         roofline = place_under(
             ceiling or measure_ceiling(threads, os.cpu_count() or 1),
             bundle.manifest.files[onnx_name].bytes,
-            sum(told) if told else None,
+            _count_gflop(bundle, layers, inputs),
             measured,
         )
     after = read_clocks()
@@ -128,9 +140,18 @@ def profile(
         machine=machine,
         before=before,
         after=after,
-        warnings=[*clock_warnings(before, after), *_load_warnings(machine)],
+        warnings=[
+            *clock_warnings(before, after),
+            *_load_warnings(machine),
+            *(other_mode(ceiling, before.power_mode) if ceiling else ()),
+        ],
         start=start,
-        memory=Memory(before_mib=before_mib, opened_mib=opened_mib, peak_mib=peak_mib()),
+        memory=Memory(
+            before_mib=before_mib,
+            opened_mib=opened_mib,
+            peak_mib=peak_mib(),
+            gpu_mib=None if before_gpu is None or opened_gpu is None else opened_gpu - before_gpu,
+        ),
         latency=latency,
         absent=absent,
         noise=noise,
@@ -142,15 +163,22 @@ def profile(
 
 
 def measure_latency(
-    bundle: Bundle, repeats: int = 200, *, warm_up: int = 20, choice: Choice | None = None
+    bundle: Bundle,
+    repeats: int = 200,
+    *,
+    warm_up: int = 20,
+    choice: Choice | None = None,
+    graph: StagedGraph | None = None,
 ) -> dict[str, Latency]:
     """Latency by part of `Pipeline`, and of every head, interleaved.
+
+    `graph` looks in place of the one that `choice` names.
 
     Raises:
         ConfigError: `repeats` below 1, or `warm_up` below 0.
     """
     plan = ProfilePlan(repeats=repeats, warm_up=warm_up)
-    return _measure_latency(bundle, Pipeline(bundle, choice or Choice()), plan)[0]
+    return _measure_latency(bundle, Pipeline(bundle, choice or Choice(), graph), plan)[0]
 
 
 def _measure_latency(
@@ -164,6 +192,13 @@ def _measure_latency(
     absent |= {part: NOT_HERE[part] for part in PARTS if part not in ours}
     latency = {part: summarise(measured[part]) for part in (*ours, *heads)}
     return latency, absent
+
+
+def _count_gflop(bundle: Bundle, layers: list[LayerTime], inputs: Arrays) -> float:
+    """Of one look. An engine does not tell; the float32 graph does the same arithmetic."""
+    if any(layer.gflop is None for layer in layers):
+        layers = OnnxGraph(bundle.path("policy.onnx")).time_layers(1, **inputs)
+    return sum(layer.gflop or 0.0 for layer in layers)
 
 
 def _load_warnings(machine: Machine) -> list[str]:

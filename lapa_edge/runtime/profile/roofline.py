@@ -7,6 +7,7 @@ on a CPU; on a board the weights of a policy are larger than its caches.
 
 from __future__ import annotations
 
+import re
 import time
 
 import msgspec
@@ -24,12 +25,14 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
         name: of the machine; source: where the numbers are from.
         bandwidth_gb_s: of its memory.
         gflop_s: multiplications and additions in 1e9 per second; None where nobody says.
+        power_mode: of a Jetson, the one that these numbers are of.
     """
 
     name: str
     source: str
     bandwidth_gb_s: float
     gflop_s: float | None = None
+    power_mode: str = ""
 
 
 class Roofline(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +71,21 @@ def place_under(
         measured_ms=measured_ms,
         distance=measured_ms / floor_ms,
     )
+
+
+def other_mode(ceiling: Ceiling, power_mode: str | None) -> list[str]:
+    """A warning where the board runs in another power mode than its numbers are of.
+
+    `power_mode` is what ``nvpmodel -q`` says, several words; None where there is none.
+    """
+    if not (ceiling.power_mode and power_mode):
+        return []
+    if re.search(rf"\b{re.escape(ceiling.power_mode)}\b", power_mode):
+        return []
+    return [
+        f"the roofline of {ceiling.name} is that of power mode {ceiling.power_mode}, this machine "
+        f"says {power_mode!r} (sudo nvpmodel -m NUMBER sets it)"
+    ]
 
 
 def measure_ceiling(threads: int, cores: int) -> Ceiling:

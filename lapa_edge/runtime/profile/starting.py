@@ -9,6 +9,8 @@ from pathlib import Path
 import msgspec
 
 from lapa_edge.artifact import Bundle, load_bundle
+from lapa_edge.errors import LapaError
+from lapa_edge.runtime.backends.cuda_driver import CudaDriver
 from lapa_edge.runtime.profile.pipeline import Pipeline
 from lapa_edge.runtime.profiling_plan import Choice
 
@@ -27,11 +29,16 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
-    """Of this process, MiB: before the bundle was opened, with it, and at most."""
+    """Of this process, MiB: before the bundle was opened, with it, and at most.
+
+    `gpu_mib` is what opening and running it took of the GPU's memory, the CUDA context apart; None
+    where the policy runs on the CPU, or the driver does not tell.
+    """
 
     before_mib: float
     opened_mib: float
     peak_mib: float
+    gpu_mib: float | None = None
 
 
 def start_up(root: Path, choice: Choice) -> tuple[Bundle, Pipeline, Start]:
@@ -49,6 +56,16 @@ def start_up(root: Path, choice: Choice) -> tuple[Bundle, Pipeline, Start]:
         first_ms=1e3 * (ended - opened),
     )
     return bundle, pipeline, start
+
+
+def gpu_used_mib(choice: Choice) -> float | None:
+    """What of the GPU's memory is taken, by whomever; None where the policy runs elsewhere."""
+    if choice.backend != "tensorrt" and choice.device != "cuda":
+        return None
+    try:
+        return CudaDriver().used_bytes() / 2**20
+    except LapaError:  # opening the bundle says what is wrong
+        return None
 
 
 def resident_mib() -> float:

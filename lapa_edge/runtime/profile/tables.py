@@ -62,7 +62,8 @@ def sentences(profile: Profile) -> list[str]:
         f"cold start: {start.verify_ms:.1f} ms to verify the bundle, {start.open_ms:.1f} ms to "
         f"open it, {start.first_ms:.2f} ms for the first frame",
         f"memory: {memory.before_mib:.0f} MiB before, {memory.opened_mib:.0f} MiB with the bundle, "
-        f"{memory.peak_mib:.0f} MiB at most",
+        f"{memory.peak_mib:.0f} MiB at most; of the GPU's "
+        + ("not measured" if memory.gpu_mib is None else f"{memory.gpu_mib:.0f} MiB"),
     ]
     if noise := profile.noise:
         said.append(
@@ -70,11 +71,13 @@ def sentences(profile: Profile) -> list[str]:
             f"(block ratios {noise.low:.3f} to {noise.high:.3f}); a smaller difference is none"
         )
     if roof := profile.roofline:
-        gflop = f" and {roof.gflop:.2f} GFLOP" if roof.gflop else ""
+        computing = "an unknown time to compute"
+        if roof.compute_ms is not None:
+            computing = f"{roof.compute_ms:.3f} ms to compute"
         said.append(
-            f"roofline of {roof.ceiling.name} ({roof.ceiling.source}): {roof.weights_mb:.1f} MB"
-            f"{gflop} take {roof.floor_ms:.3f} ms at least; measured are {roof.distance:.1f} times "
-            "that"
+            f"roofline of {roof.ceiling.name} ({roof.ceiling.source}): {roof.weights_mb:.1f} MB "
+            f"take {roof.memory_ms:.3f} ms to read, {roof.gflop or 0:.2f} GFLOP {computing}; "
+            f"measured are {roof.distance:.1f} times the longest of these"
         )
     return said + [f"warning: {line}" for line in profile.warnings]
 

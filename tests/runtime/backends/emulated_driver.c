@@ -1,11 +1,13 @@
 /* The CUDA driver's calls that an engine takes, on plain memory: device memory is host memory,
  * streams run at once, a captured graph calls back. Compiled by tests/runtime/backends. */
+#include <malloc.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 static int devices = 1, capturing, fail_capture, allocated, entered, launches, waits;
+static size_t on_device;
 static float now_ms;
 static void (*on_launch)(void);
 
@@ -22,11 +24,23 @@ int cuDevicePrimaryCtxRetain(void** context, int device) { *context = (void*)0x1
 int cuCtxSetCurrent(void* context) { entered++; return context != (void*)0x10; }
 static int make(void** memory, size_t size) { *memory = malloc(size); allocated++; return !*memory; }
 int cuMemAlloc_v2(void** memory, size_t size) {
-  return size > ((size_t)1 << 40) ? 2 : make(memory, size);
+  if (size > ((size_t)1 << 40)) return 2;
+  int failed = make(memory, size);
+  on_device += malloc_usable_size(*memory);
+  return failed;
 }
-int cuMemFree_v2(void* memory) { free(memory); allocated--; return 0; }
+static int give_back(void* memory) { free(memory); allocated--; return 0; }
+int cuMemFree_v2(void* memory) {
+  on_device -= malloc_usable_size(memory);
+  return give_back(memory);
+}
+int cuMemGetInfo_v2(size_t* left, size_t* total) {
+  *total = (size_t)1 << 32;
+  *left = *total - on_device;
+  return 0;
+}
 int cuMemHostAlloc(void** memory, size_t size, unsigned flags) { return flags ? 1 : make(memory, size); }
-int cuMemFreeHost(void* memory) { return cuMemFree_v2(memory); }
+int cuMemFreeHost(void* memory) { return give_back(memory); }
 static int copy(void* to, const void* from, size_t size, void* stream) {
   if (stream != (void*)0x20 || capturing) return 1;
   memcpy(to, from, size);

@@ -65,8 +65,11 @@ def test_every_thread_that_runs_it_enters_the_gpu_first(emulated, library, engin
 def test_its_memory_goes_with_it(emulated, library, engine_file):
     graph = TensorrtGraph(engine_file, library, emulated.start())
     assert emulated.count(ALLOCATED) == 4
+    driver = CudaDriver(str(emulated.path))
+    taken = driver.used_bytes()
     del graph
     assert emulated.count(ALLOCATED) == 0
+    assert taken - driver.used_bytes() >= 2 * X.nbytes
 
 
 def test_its_layers_are_timed_without_the_graph(emulated, library, engine_file):
@@ -88,7 +91,7 @@ def test_wrong_inputs_and_a_run_that_fails_are_refused(emulated, library, engine
 
 
 def test_an_engine_of_dynamic_shapes_is_refused(emulated, library, engine_file):
-    emulated.engine.shape = (-1, 3)
+    emulated.engine.tensors["x"] = (-1, 3), np.dtype(np.float32)
     with pytest.raises(BundleError, match=r"x: expected a static shape, got \[-1, 3\]"):
         TensorrtGraph(engine_file, library, emulated.start())
 

@@ -8,13 +8,14 @@ import msgspec
 import numpy as np
 import pytest
 from bundles import write_tiny_bundle
+from msgspec.structs import replace
 
 from lapa_edge.errors import BundleError, ConfigError, MissingDependencyError
 from lapa_edge.runtime.profile import Profile, measure_latency, profile
 from lapa_edge.runtime.profile.page import render_page
 from lapa_edge.runtime.profile.pipeline import Pipeline
 from lapa_edge.runtime.profile.plots import draw_latency
-from lapa_edge.runtime.profile.roofline import Ceiling, measure_ceiling, place_under
+from lapa_edge.runtime.profile.roofline import Ceiling, measure_ceiling, other_mode, place_under
 from lapa_edge.runtime.profile.tables import LABELS, sentences, tables
 from lapa_edge.runtime.profiling_plan import Choice, ProfilePlan
 
@@ -129,6 +130,23 @@ def test_the_floor_is_the_larger_of_memory_and_arithmetic():
     assert place_under(ceiling, 10**6, None, 1.0).compute_ms is None
 
 
+@pytest.mark.parametrize(
+    ("says", "warned"),
+    [
+        ("NV Power Mode: MAXN; 0", False),
+        ("NV Power Mode: MAXN_SUPER; 2", True),
+        ("NV Power Mode: 15W; 1", True),
+        (None, False),
+    ],
+)
+def test_a_board_in_another_power_mode_than_its_numbers_are_of_is_warned_of(says, warned):
+    ceiling = Ceiling(name="board", source="its sheet", bandwidth_gb_s=1, power_mode="MAXN")
+    found = other_mode(ceiling, says)
+    assert bool(found) == warned
+    assert all("power mode MAXN, this machine says" in line for line in found)
+    assert other_mode(replace(ceiling, power_mode=""), "NV Power Mode: 15W") == []
+
+
 def test_this_machines_ceiling_shares_its_cores():
     one, two = measure_ceiling(1, 2), measure_ceiling(2, 2)
     assert one.bandwidth_gb_s > 0.5 and two.bandwidth_gb_s > 0.5
@@ -157,7 +175,6 @@ def test_profiling_imports_no_torch(tmp_path):
 
 def test_a_policy_that_is_told_the_state_is_profiled_too(tmp_path):
     from bundles import tiny_files, tiny_spec
-    from msgspec.structs import replace
 
     from lapa_edge.artifact import write_bundle
 
