@@ -8,6 +8,8 @@ from lapa_edge.artifact import Bundle
 from lapa_edge.doctor.finding import Finding, Status
 from lapa_edge.errors import LapaError
 from lapa_edge.runtime.backends.sidecar import Host, check_engine
+from lapa_edge.runtime.backends.tensorrt_library import find_tensorrt
+from lapa_edge.runtime.backends.tensorrt_loading import ask_validity
 
 SECTION = "bundle"
 # Read off engines of TensorRT and of TensorRT for RTX: four letters that end so; in the latter's,
@@ -17,6 +19,9 @@ _MAGIC_END, _RTX_MAGIC, _RTX_LENGTH = b"trt", b"vtrt", slice(16, 24)
 
 def check_engines(bundle: Bundle, broken: set[str], host: Host | None) -> list[Finding]:
     """Every engine of the manifest: its own header, then its sidecar against bundle and machine.
+
+    TensorRT for RTX is asked as well, where it is to run them.
+
 
     Args:
         bundle: its manifest read, its files checked.
@@ -35,6 +40,8 @@ def _engine(bundle: Bundle, name: str, host: Host | None) -> Finding:
     nowhere = host is None or host.compute_capability is None
     try:
         check_engine(bundle, path.parent.name, path.stem, host or Host("none", "", None))
+        if host is not None and host.builder == "tensorrt-rtx":
+            ask_validity(bundle.path(name), find_tensorrt("tensorrt-rtx"))
     except LapaError as error:
         _, problem, fix = error.args
         # A machine without a GPU runs no engine, so an engine for another machine is as it should

@@ -1,18 +1,23 @@
 """Bundles that are broken in earnest: what is wrong is named, and there is a remedy for it."""
 
+import enum
 import json
 import re
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 from bundles import tiny_files, write_tiny_bundle
+from emulated_engines import RtxRuntime
 
 from lapa_edge.artifact import MANIFEST, extend_bundle
+from lapa_edge.doctor import engines
 from lapa_edge.doctor.bundle import check_bundle
 from lapa_edge.doctor.engines import header_damage
 from lapa_edge.export.engines import build_engines
 from lapa_edge.export.tensorrt_api import find_builder
 from lapa_edge.runtime.backends.sidecar import Host, Sidecar
+from lapa_edge.runtime.backends.tensorrt_library import TensorRT
 from lapa_edge.runtime.mark import MARK, NO_DATA
 
 POLICY_ENGINE = "engines/sm86/policy.engine"
@@ -175,3 +180,25 @@ def test_an_engine_of_another_gpu_version_or_graph_names_both_sides(bundle, buil
 
 def test_the_header_of_a_real_engine_is_whole(built):
     assert header_damage(built.path(POLICY_ENGINE).read_bytes()) == ""
+
+
+def test_an_engine_that_tensorrt_for_rtx_calls_invalid_is_a_failure_with_its_remedy(
+    bundle, built, monkeypatch
+):
+    host = Host(HOST.builder, find_builder("tensorrt-rtx").version, "8.6")
+    whole = with_engine(bundle, built)
+
+    class Reasons(enum.IntFlag):
+        OLD_CUDA_DRIVER = 4
+
+    runtime = RtxRuntime(SimpleNamespace())
+    runtime.says = RtxRuntime.Validity.INVALID, 4
+    module = SimpleNamespace(
+        ILogger=type("ILogger", (), {}), Runtime=lambda logger: runtime,
+        EngineValidity=RtxRuntime.Validity, EngineInvalidityDiagnostics=Reasons,
+    )  # fmt: skip
+    library = TensorRT(module, "tensorrt-rtx", host.version, "13")
+    monkeypatch.setattr(engines, "find_tensorrt", lambda name: library)
+    found = failures(whole.root, host)
+    assert found.keys() == {POLICY_ENGINE}
+    assert "the CUDA driver is too old for it; update the GPU's driver" in found[POLICY_ENGINE]

@@ -24,6 +24,7 @@ from lapa_edge.export.precision.known_graph import read_graph
 from lapa_edge.export.tensorrt_api import Builder, build_engine, find_builder
 from lapa_edge.runtime.backends import tensorrt_library
 from lapa_edge.runtime.backends.sidecar import Host, Sidecar, check_engine
+from lapa_edge.runtime.backends.tensorrt_library import collecting_logger
 
 PRECISIONS_OF_86 = [
     ("fp32", ("fp32",)),
@@ -344,3 +345,20 @@ def test_an_engine_that_does_not_run_where_it_was_built_leaves_no_kernels_and_sa
     assert "engines/rtx/policy.engine" in files
     assert not any(name.endswith(".engine.cache") for name in files)
     assert "no kernels are kept beside the engine: " in caplog.text
+
+
+def test_the_timing_cache_of_tensorrt_for_rtx_holds_nothing_so_none_is_kept(rtx, checked_bundle):
+    graph = checked_bundle.path("policy.onnx").read_bytes()
+    assert build_engine(rtx, graph, "policy.onnx", "8.6", ("fp32",)).timing_cache is None
+    trt, logger = rtx.module, collecting_logger(rtx.module)
+    builder = trt.Builder(logger)
+    config, network = builder.create_builder_config(), builder.create_network(0)
+    config.num_compute_capabilities = 1
+    config.set_compute_capability(trt.ComputeCapability.SM86, 0)
+    assert trt.OnnxParser(network, logger).parse(graph)
+    with pytest.deprecated_call(match="no-ops"):
+        empty = config.create_timing_cache(b"")
+        config.set_timing_cache(empty, False)
+        before = bytes(empty.serialize())
+        assert builder.build_serialized_network(network, config) is not None
+        assert bytes(config.get_timing_cache().serialize()) == before

@@ -87,6 +87,12 @@ def read_engine(path: Path, library: TensorRT) -> tuple[Any, Any]:
     return engine, logger
 
 
+def ask_validity(path: Path, library: TensorRT) -> None:
+    """Ask TensorRT for RTX about an engine that is not to be loaded; see `check_valid`."""
+    runtime = library.module.Runtime(collecting_logger(library.module))
+    check_valid(path, path.read_bytes(), runtime, library)
+
+
 def check_valid(path: Path, data: bytes, runtime: Any, library: TensorRT) -> None:
     """Ask TensorRT for RTX about an engine before it deserialises a byte of it.
 
