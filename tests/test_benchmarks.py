@@ -228,6 +228,8 @@ def test_targets_name_their_heads_and_count_their_weights():
         ("control_loop.py", "--seconds inf", "--seconds: expected a finite number above 0"),
         ("cuda.py", NO_FOLDER, "--json: expected a folder that exists, got /nosuch/dir"),
         ("cuda.py", "--rounds 0", "--rounds: expected 1 or more, got 0"),
+        ("threads.py", "nowhere --turns 0", "--turns: expected 1 or more, got 0"),
+        ("threads.py", "nowhere --seconds -1", "--seconds: expected a finite number above 0"),
         ("table.py", "", "reports: expected at least one JSON file of kernels.py or control_loop"),
     ],
 )
