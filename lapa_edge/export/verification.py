@@ -25,7 +25,7 @@ from pathlib import PurePosixPath
 import msgspec
 
 from lapa_edge.artifact import Bundle, extend_bundle
-from lapa_edge.errors import BundleError, LapaError
+from lapa_edge.errors import BundleError, LapaError, MissingDependencyError
 from lapa_edge.export.limits import PRECISIONS, Precision
 from lapa_edge.export.parity import (
     PARITY,
@@ -78,14 +78,17 @@ def verify(
         try:
             opened = _open(bundle, name, open_engine or _open_engine)
         except LapaError as reason:
-            # Most machines have no GPU. Its remedy is left out: it names this bundle's place while
-            # it is put together.
-            not_run[name] = str(reason.args[1])
+            # Most machines have no GPU. A remedy is left out, and a thing that is a file, too: they
+            # name this bundle's place while it is put together.
+            thing, problem, _ = reason.args
+            missing = isinstance(reason, MissingDependencyError)
+            not_run[name] = f"{thing}: {problem}" if missing else problem
             logger.warning("%s is not compared here: %s; %s", name, not_run[name], ON_THE_ROBOT)
             continue
-        shown, words = reference, f"{name}, {opened.runs_on}"
-        if opened.at_most is not None and opened.at_most < len(reference.observations):
-            shown, words = reference.first(opened.at_most), f"{words}, the first {opened.at_most}"
+        shown, words, count = reference, f"{name}, {opened.runs_on}", len(reference.observations)
+        if opened.at_most is not None and opened.at_most < count:
+            words += f", the first {opened.at_most} of {count} observations"
+            shown = reference.first(opened.at_most)
         found = _MEASURES[role](bundle, shown, opened.graph, opened.precision, words)
         graphs[name] = msgspec.structs.replace(found, slow=opened.slow)
     failures = [f"{name}: {text}" for name, each in graphs.items() for text in each.failures]

@@ -13,7 +13,7 @@ from agents import tiny_agent
 from onnx import numpy_helper
 
 from lapa_edge.artifact import extend_bundle, load_bundle
-from lapa_edge.errors import BundleError
+from lapa_edge.errors import BundleError, MissingDependencyError
 from lapa_edge.export import verification
 from lapa_edge.export.closed_loop import policy_graphs
 from lapa_edge.export.graphs import export_graphs
@@ -171,6 +171,11 @@ def test_an_engine_is_compared_where_it_runs_and_said_to_be_unproven_where_not(
     def no_gpu(bundle, name):
         raise BundleError(name, "no GPU answers", "run this on the robot")
 
+    def no_driver(bundle, name):
+        raise MissingDependencyError("CUDA driver", "libcuda.so.1 is not there", "check the GPU")
+
+    reasons = verify(bundle, reference, no_driver).not_run.values()
+    assert set(reasons) == {"CUDA driver: libcuda.so.1 is not there"}
     report = verify(bundle, reference, no_gpu)
     assert report.passed and report.graphs == {}
     assert report.not_run.keys() == set(names)
@@ -264,7 +269,10 @@ def test_the_slow_evaluator_is_asked_the_first_moments_only(
     name = "policy.bf16.onnx"
     bundle = extend_bundle(checked_bundle_copy, {name: in_every_precision.path(name).read_bytes()})
     found = verify(bundle, reference).graphs[name]
-    assert found.runs_on.endswith("evaluator, CPU, the first 5") and found.failures == []
+    assert (
+        found.runs_on.endswith("evaluator, CPU, the first 5 of 12 observations")
+        and found.failures == []
+    )
 
 
 def test_the_first_moments_have_the_answers_they_had_among_all(reference):
