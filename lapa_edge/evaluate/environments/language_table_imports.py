@@ -8,7 +8,7 @@ is known to this file alone, so that another module called `language_table` does
 
 from __future__ import annotations
 
-import importlib.machinery
+import importlib
 import logging
 import sys
 from collections.abc import Iterator
@@ -66,9 +66,12 @@ def import_simulator(simulator: Path | None = None) -> Simulator:
 
 
 def _package() -> Path | None:
-    """Where the installed package lies."""
-    spec = importlib.machinery.PathFinder.find_spec("language_table")
-    folders = (spec.submodule_search_locations if spec else None) or ()
+    """Where the installed package lies, be it by an editable install, whose finder is its own.
+
+    Not by `find_spec`, which answers with whatever was imported under the name.
+    """
+    specs = [finder.find_spec("language_table", None) for finder in sys.meta_path]
+    folders = [f for spec in specs if spec for f in spec.submodule_search_locations or ()]
     roots = [Path(folder).parent for folder in folders]
     return next((root for root in roots if (root / _MARKER).is_file()), None)
 

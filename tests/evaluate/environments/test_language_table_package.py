@@ -43,6 +43,19 @@ print(json.dumps({
     "path is as before": sys.path == path,
 }))
 """
+# What `pip install -e` leaves behind: a finder that knows where the sources are.
+EDITABLE = """
+import sys
+from importlib.util import spec_from_file_location
+
+class Finder:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "language_table":
+            return spec_from_file_location(name, "{checkout}/language_table/__init__.py")
+
+sys.meta_path.append(Finder)
+"""
 
 
 @pytest.fixture
@@ -84,6 +97,12 @@ def test_an_installed_package_is_played_and_leaves_nothing_behind(
     assert (found["solved"], found["scored"]) == ([False, True], 1.0)
     assert (found["clients"], found["left behind"]) == (0, [])
     assert found["path is as before"]
+
+
+def test_an_editable_install_is_found_where_its_finder_says(tmp_path: Path, site: Path) -> None:
+    checkout = write_simulator(tmp_path / "checkout")
+    (site / "sitecustomize.py").write_text(EDITABLE.format(checkout=checkout))
+    assert Path(play(tmp_path, site)["file"]).is_relative_to(checkout)
 
 
 def test_a_checkout_that_is_named_wins_over_the_installed_package(
