@@ -40,6 +40,23 @@ HWY_INLINE Bytes load_once(const std::uint8_t* from) {
   return bytes;
 }
 
+// Asks for `bytes` bytes of the two rows of a frame that follow these two: by itself a CPU does not
+// look as far ahead as a row. Behind the last row it asks in vain.
+HWY_INLINE void prefetch_next(const std::uint8_t* first, const std::uint8_t* second, std::size_t at,
+                              std::size_t bytes) {
+  constexpr std::size_t kLine = 64;
+  const std::ptrdiff_t ahead = 2 * (second - first);
+  for (std::size_t line = 0; line < bytes; line += kLine) {
+    __builtin_prefetch(first + ahead + at + line);
+    __builtin_prefetch(second + ahead + at + line);
+  }
+}
+
+// A vector a channel; or as many bytes of pixels that lie as in a frame.
+struct Planes {
+  Bytes vector[kChannels];
+};
+
 // A constant vector of bytes.
 struct ByteTable {
   alignas(64) std::uint8_t at[64];
@@ -86,23 +103,19 @@ HWY_INLINE WordSums add_products(WordSums sums, Bytes first, Bytes second, Bytes
 }
 
 #if HWY_TARGET == HWY_AVX3
-// The odd bytes of two vectors: as `unpack` took them apart block by block, or one after another.
-constexpr ByteTable high_byte_table(bool unpacked) {
+// The odd bytes of two vectors, put together as `unpack` took them apart block by block.
+constexpr ByteTable high_byte_table() {
   ByteTable table{};
-  for (int i = 0; i < 64; ++i) {
-    table.at[i] = unpacked ? i / 16 * 16 + i % 8 * 2 + 1 + i % 16 / 8 * 64 : 2 * i + 1;
-  }
+  for (int i = 0; i < 64; ++i) table.at[i] = i / 16 * 16 + i % 8 * 2 + 1 + i % 16 / 8 * 64;
   return table;
 }
-constexpr ByteTable kUnpackedHighBytes = high_byte_table(true);
-constexpr ByteTable kHighBytes = high_byte_table(false);
+constexpr ByteTable kHighBytes = high_byte_table();
 #endif
 
 // The upper byte of every sum.
 HWY_INLINE Bytes high_bytes(WordSums sums) {
 #if HWY_TARGET == HWY_AVX3
-  return Bytes{
-      _mm512_permutex2var_epi8(sums.lower.raw, load(kUnpackedHighBytes).raw, sums.upper.raw)};
+  return Bytes{_mm512_permutex2var_epi8(sums.lower.raw, load(kHighBytes).raw, sums.upper.raw)};
 #elif HWY_TARGET == HWY_AVX2
   return Bytes{_mm256_packus_epi16(_mm256_srli_epi16(sums.lower.raw, 8),
                                    _mm256_srli_epi16(sums.upper.raw, 8))};
@@ -111,25 +124,7 @@ HWY_INLINE Bytes high_bytes(WordSums sums) {
 #endif
 }
 
-// ---- Columns: averages and sums of neighbours ----
-
-// Averages of neighbours in two biased vectors, rounded down: on x86 the upper bytes of their sums
-// times 128.
-HWY_INLINE Bytes halve_columns(Bytes pixels, Bytes next) {
-#if HWY_TARGET == HWY_AVX3
-  const __m512i half = _mm512_set1_epi8(static_cast<char>(128));
-  return Bytes{_mm512_permutex2var_epi8(_mm512_maddubs_epi16(half, pixels.raw),
-                                        load(kHighBytes).raw,
-                                        _mm512_maddubs_epi16(half, next.raw))};
-#elif HWY_TARGET == HWY_AVX2
-  const __m256i half = _mm256_set1_epi8(static_cast<char>(128));
-  const __m256i sums = _mm256_srli_epi16(_mm256_maddubs_epi16(half, pixels.raw), 8);
-  const __m256i next_sums = _mm256_srli_epi16(_mm256_maddubs_epi16(half, next.raw), 8);
-  return Bytes{_mm256_permute4x64_epi64(_mm256_packus_epi16(sums, next_sums), 0xd8)};
-#else
-  return Bytes{vhaddq_u8(vuzp1q_u8(pixels.raw, next.raw), vuzp2q_u8(pixels.raw, next.raw))};
-#endif
-}
+// ---- Columns: sums of neighbours ----
 
 // `start` and the sums of four products each.
 HWY_INLINE Ints add_dots(Ints start, Bytes weights, Bytes biased) {

@@ -18,25 +18,32 @@ constexpr std::size_t kWindow = 16;
 constexpr std::size_t kWindow = 4;
 #endif
 
-// The pixels of a vector of outputs, out of the windows at `starts`; kShort: of 32 bytes.
-template <bool kShort>
-HWY_INLINE Bytes gather(const std::uint8_t* plane, const std::int32_t* starts, Bytes index) {
+// The pixels of a vector of outputs, channel by channel, out of the windows at `starts`.
+HWY_INLINE Planes gather(const std::uint8_t* row, std::size_t pitch, const std::int32_t* starts,
+                         Bytes index) {
+  Planes pixels;
 #if HWY_TARGET == HWY_AVX3
-  // A load across two cache lines costs two; of those there are fewer the shorter it is.
-  const std::uint8_t* window = plane + starts[0];
-  const __m512i bytes =
-      kShort ? _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(window)))
-             : _mm512_loadu_si512(window);
-  return Bytes{_mm512_permutexvar_epi8(index.raw, bytes)};
-#elif HWY_TARGET == HWY_AVX2
-  const auto window = [&](std::size_t w) {
-    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(plane + starts[w]));
-  };
-  const __m256i windows = _mm256_inserti128_si256(_mm256_castsi128_si256(window(0)), window(1), 1);
-  return Bytes{_mm256_shuffle_epi8(windows, index.raw)};
+  static_cast<void>(pitch);
+  const Bytes low = load_once(row + starts[0]), high = load_once(row + starts[0] + kByteLanes);
+  for (std::size_t c = 0; c < kChannels; ++c) {
+    const Bytes of_channel = hn::Add(index, hn::Set(ByteTag(), static_cast<std::uint8_t>(c)));
+    pixels.vector[c].raw = _mm512_permutex2var_epi8(low.raw, of_channel.raw, high.raw);
+  }
 #else
-  return hn::TableLookupBytes(hn::LoadU(ByteTag(), plane + starts[0]), index);
+  for (std::size_t c = 0; c < kChannels; ++c, row += pitch) {
+#if HWY_TARGET == HWY_AVX2
+    const auto window = [&](std::size_t w) {
+      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(row + starts[w]));
+    };
+    const __m256i windows =
+        _mm256_inserti128_si256(_mm256_castsi128_si256(window(0)), window(1), 1);
+    pixels.vector[c].raw = _mm256_shuffle_epi8(windows, index.raw);
+#else
+    pixels.vector[c] = hn::TableLookupBytes(hn::LoadU(ByteTag(), row + starts[0]), index);
 #endif
+  }
+#endif
+  return pixels;
 }
 
 // What sums start from: half a unit to round by, and what the bias takes away.
@@ -76,33 +83,20 @@ struct ToValues {
   float* values;
 };
 
-template <bool kShort, typename Sink>
-HWY_INLINE void run_chunks(const ColumnView columns, const std::uint8_t* row, std::size_t pitch,
-                           const Sink red, const Sink green, const Sink blue) {
+template <typename Sink>
+HWY_INLINE void run_columns(const ColumnView columns, const std::uint8_t* row, std::size_t pitch,
+                            const Sink red, const Sink green, const Sink blue) {
   for (std::size_t chunk = 0; chunk < columns.chunks; ++chunk) {
     for (std::size_t v = 0; v < kChunkVectors; ++v) {
       const std::size_t first = chunk * kChunk + v * kLanes;
-      const Bytes index = hn::LoadU(ByteTag(), columns.index + first * kTaps);
+      const Bytes index = load_once(columns.index + first * kTaps);
       const Bytes weights = hn::LoadU(ByteTag(), columns.weight + first * kTaps);
+      const Planes pixels = gather(row, pitch, columns.start + first / kWindow, index);
       const std::size_t at = columns.output[chunk] + v * kLanes;
-      const auto run_channel = [&](const Sink& sink, const std::uint8_t* plane) {
-        const Bytes pixels = gather<kShort>(plane, columns.start + first / kWindow, index);
-        sink.store(add_dots(sink.start(), weights, pixels), at);
-      };
-      run_channel(red, row);
-      run_channel(green, row + pitch);
-      run_channel(blue, row + 2 * pitch);
+      red.store(add_dots(red.start(), weights, pixels.vector[0]), at);
+      green.store(add_dots(green.start(), weights, pixels.vector[1]), at);
+      blue.store(add_dots(blue.start(), weights, pixels.vector[2]), at);
     }
-  }
-}
-
-template <typename Sink>
-HWY_INLINE void run_columns(const ColumnView& columns, const std::uint8_t* row, std::size_t pitch,
-                            const Sink& red, const Sink& green, const Sink& blue) {
-  if (columns.window_bytes <= 32) {
-    run_chunks<true>(columns, row, pitch, red, green, blue);
-  } else {
-    run_chunks<false>(columns, row, pitch, red, green, blue);
   }
 }
 

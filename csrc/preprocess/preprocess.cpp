@@ -1,6 +1,7 @@
 #include "preprocess/preprocess.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "simd/instruction_set.hpp"
 #include "simd/kernels.hpp"
@@ -41,7 +42,7 @@ FrameResizer::FrameResizer(FrameSize source, FrameSize target)
       rows_(source.height, target.height),
       columns_(source.width, target.width),
       kernels_(kernels_for(source, target)),
-      column_tables_(columns_, kernels_.chunk, kernels_.window),
+      column_tables_(columns_, kernels_.chunk, kernels_.window, kernels_.pixel_bytes),
       pitch_(pitch_of(columns_.halved)),
       blended_(build_row(pitch_)),
       resized_(kChannels * target.width) {
@@ -56,6 +57,8 @@ FrameResizer::FrameResizer(FrameSize source, FrameSize target)
     if (levels_.back().halve_rows) height = halve_length(height);
     if (levels_.back().halve_columns) width = halve_length(width);
   } while (levels_.size() < std::max(rows_.halvings, columns_.halvings));
+  const Level& only = levels_.front();
+  blends_as_read_ = levels_.size() == 1 && !(only.halve_columns && only.width % 2 == 1);
 }
 
 void FrameResizer::resize(FrameView frame, std::uint8_t* pixels) noexcept {
@@ -92,24 +95,39 @@ void FrameResizer::preprocess(FrameView frame, ChannelOrder order,
 
 void FrameResizer::blend_row(FrameView frame, std::size_t y) noexcept {
   const Taps& taps = rows_.outputs[y];
-  RowTaps rows;
+  std::uint8_t weight[kTaps];
+  RowTaps rows{{}, weight, taps.weight[2] == 0 && taps.weight[3] == 0};
+  std::size_t newest = 0;
   for (std::size_t j = 0; j < kTaps; ++j) {
-    const std::size_t row = taps.first + taps.offset[j];
-    for (; next_ <= row; ++next_) {
-      read_row(frame, levels_.size() - 1, next_, halved_[next_ % kTaps].data(), pitch_);
-    }
-    rows.row[j] = halved_[row % kTaps].data();
+    rows.row[j] = halved_[(taps.first + taps.offset[j]) % kTaps].data();
+    weight[j] = taps.weight[j];
+    if (taps.offset[j] > taps.offset[newest]) newest = j;
   }
-  rows.weight = taps.weight;
-  rows.one_pair = taps.weight[2] == 0 && taps.weight[3] == 0;
+  const std::size_t last = taps.first + taps.offset[newest];
+  while (next_ < last) read_next(frame);
+  if (next_ == last && blends_as_read_ && rows.row[0] != rows.row[1]) {
+    std::swap(rows.row[0], rows.row[newest]);
+    std::swap(weight[0], weight[newest]);
+    const auto [first, second] = pair_of(levels_[0], next_);
+    kernels_.read_and_blend(frame.pixels + first * frame.pitch, frame.pixels + second * frame.pitch,
+                            levels_[0].width, levels_[0].halve_columns,
+                            halved_[next_ % kTaps].data(), pitch_, rows, blended_.data());
+    ++next_;
+    return;
+  }
+  if (next_ == last) read_next(frame);
   kernels_.blend_rows(rows, kChannels * pitch_, blended_.data());
+}
+
+void FrameResizer::read_next(FrameView frame) noexcept {
+  read_row(frame, levels_.size() - 1, next_, halved_[next_ % kTaps].data(), pitch_);
+  ++next_;
 }
 
 void FrameResizer::read_row(FrameView frame, std::size_t level, std::size_t y, std::uint8_t* row,
                             std::size_t pitch) noexcept {
   Level& from = levels_[level];
-  const std::size_t first = from.halve_rows ? 2 * y : y;
-  const std::size_t second = from.halve_rows ? std::min(first + 1, from.height - 1) : first;
+  const auto [first, second] = pair_of(from, y);
   if (level == 0) {
     kernels_.read_rows(frame.pixels + first * frame.pitch, frame.pixels + second * frame.pitch,
                        from.width, from.halve_columns, row, pitch);
@@ -120,6 +138,12 @@ void FrameResizer::read_row(FrameView frame, std::size_t level, std::size_t y, s
   if (second != first) read_row(frame, level - 1, second, from.row[1].data(), from_pitch);
   kernels_.halve_rows(from.row[0].data(), from.row[second - first].data(), from.width, from_pitch,
                       from.halve_columns, row, pitch);
+}
+
+std::pair<std::size_t, std::size_t> FrameResizer::pair_of(const Level& level,
+                                                          std::size_t y) noexcept {
+  if (!level.halve_rows) return {y, y};
+  return {2 * y, std::min(2 * y + 1, level.height - 1)};
 }
 
 }  // namespace lapa_edge

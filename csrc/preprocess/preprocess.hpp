@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "base/aligned_buffer.hpp"
@@ -64,16 +65,21 @@ class FrameResizer {
 
   // Fills `blended_` with row y, before its columns are resampled.
   void blend_row(FrameView frame, std::size_t y) noexcept;
+  // Row `next_` of what the last level makes.
+  void read_next(FrameView frame) noexcept;
   // Row y of what a level makes.
   void read_row(FrameView frame, std::size_t level, std::size_t y, std::uint8_t* row,
                 std::size_t pitch) noexcept;
+  // The rows that row y of what a level makes is made of.
+  static std::pair<std::size_t, std::size_t> pair_of(const Level& level, std::size_t y) noexcept;
 
   FrameSize target_;
   ResizeAxis rows_, columns_;
   const ResizeKernels& kernels_;
   ColumnTables column_tables_;
   std::vector<Level> levels_;
-  std::size_t pitch_;                                      // of the rows below
+  bool blends_as_read_;  // the one level that there is gives whole rows at once
+  std::size_t pitch_;    // of the rows below
   std::array<AlignedBuffer<std::uint8_t>, kTaps> halved_;  // row y at y % kTaps
   std::size_t next_ = 0;                                   // the halved row that is not read yet
   AlignedBuffer<std::uint8_t> blended_;

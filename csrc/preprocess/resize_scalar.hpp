@@ -49,6 +49,13 @@ void blend_rows(const RowTaps& taps, std::size_t bytes, std::uint8_t* row) noexc
   }
 }
 
+void read_and_blend(const std::uint8_t* first, const std::uint8_t* second, std::size_t width,
+                    bool halve_columns, std::uint8_t* row, std::size_t pitch, const RowTaps& taps,
+                    std::uint8_t* blended) noexcept {
+  read_rows(first, second, width, halve_columns, row, pitch);
+  blend_rows(taps, kChannels * pitch, blended);
+}
+
 // Chunks and windows of one output.
 HWY_INLINE std::uint8_t resample(const ColumnView& columns, const std::uint8_t* plane,
                                  std::size_t o) {

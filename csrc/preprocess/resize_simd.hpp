@@ -10,12 +10,10 @@ namespace {
 
 constexpr ResizeKernels resize_kernels() {
 #if HWY_TARGET == HWY_SCALAR
-  constexpr std::size_t kSourceWidth = 1, kChunk = 1, kWindow = 1;
-#else
-  constexpr std::size_t kSourceWidth = 2 * kByteLanes;
+  constexpr std::size_t kSourceWidth = 1, kChunk = 1, kWindow = 1, kPixelBytes = 1;
 #endif
-  return {kSourceWidth, kChunk,     kWindow,          read_rows,
-          halve_rows,   blend_rows, resample_columns, normalise_columns};
+  return {kSourceWidth,   kChunk,     kWindow,    kPixelBytes,      read_rows,
+          read_and_blend, halve_rows, blend_rows, resample_columns, normalise_columns};
 }
 
 }  // namespace

@@ -3,44 +3,12 @@
 
 #include "preprocess/bytes_simd.hpp"
 
-#if HWY_TARGET != HWY_SCALAR
+#if HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_AVX3
 
 namespace lapa_edge {
 namespace {
 
-// As many pixels as a vector has bytes: first as they lie in the frame, then a vector a channel.
-struct Planes {
-  Bytes vector[kChannels];
-};
-
-#if HWY_TARGET == HWY_AVX3
-
-// Channel c lies at bytes c, c + 3, ...: of the first two vectors, then of the last as well.
-constexpr ByteTable split_table(int channel, bool last) {
-  ByteTable table{};
-  for (int x = 0; x < 64; ++x) {
-    const int byte = 3 * x + channel;
-    table.at[x] = byte < 128 ? (last ? x : byte) : (last ? byte - 128 + 64 : 0);
-  }
-  return table;
-}
-constexpr ByteTable kSplit[kChannels] = {split_table(0, false), split_table(1, false),
-                                         split_table(2, false)};
-constexpr ByteTable kSplitLast[kChannels] = {split_table(0, true), split_table(1, true),
-                                             split_table(2, true)};
-
-HWY_INLINE Planes split(const Planes& pixels) {
-  Planes planes;
-  for (std::size_t c = 0; c < kChannels; ++c) {
-    const __m512i most =
-        _mm512_permutex2var_epi8(pixels.vector[0].raw, load(kSplit[c]).raw, pixels.vector[1].raw);
-    planes.vector[c].raw =
-        _mm512_permutex2var_epi8(most, load(kSplitLast[c]).raw, pixels.vector[2].raw);
-  }
-  return planes;
-}
-
-#elif HWY_TARGET == HWY_AVX2
+#if HWY_TARGET == HWY_AVX2
 
 // Byte i of block b of a stretch of 48 belongs to channel (16 b + i) % 3, so each byte of a block
 // is wanted from one of the three alone: they are merged, then brought into order.

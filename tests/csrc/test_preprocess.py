@@ -9,7 +9,7 @@ from lapa_edge import _native
 from lapa_edge.runtime import reference
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-# Vectors take over from 32 to 128 columns on, by instruction set, and from 16 outputs on.
+# Vectors take over from 32 to 64 columns on, by instruction set, and from 16 outputs on.
 SIDES, WIDTHS, TARGETS = st.integers(1, 60), st.integers(1, 300), st.integers(1, 80)
 
 
