@@ -15,6 +15,7 @@ from lapa_edge.evaluate.latents.extra import import_extra
 from lapa_edge.train.sweep_report import INK, PALE, heat_map
 
 DPI = 130
+ACROSS = 3  # panels beside each other
 LINES = ("o-", "s--", "^:", "D-.", "v-")
 
 
@@ -25,12 +26,16 @@ def draw_methods(findings: Findings, path: Path) -> None:
     """
     pyplot = import_extra("matplotlib.pyplot")
     metrics = findings.metrics()
-    height = 0.9 + 0.4 * len(findings.variants)
+    across = min(len(metrics), ACROSS)
+    down = -(-len(metrics) // across)
+    height = down * (0.9 + 0.4 * len(findings.variants))
     figure, panels = pyplot.subplots(
-        1, len(metrics), figsize=(1 + 4.5 * len(metrics), height), layout="constrained",
-        squeeze=False, sharey=True,
+        down, across, figsize=(1 + 4.5 * across, height), layout="constrained", squeeze=False,
+        sharey=True,
     )  # fmt: skip
-    for axes, metric in zip(panels[0], metrics, strict=True):
+    for axes in panels.flat[len(metrics) :]:
+        axes.set_visible(False)
+    for axes, metric in zip(panels.flat, metrics, strict=False):
         found = {one.variant: one for one in rows(findings, metric)}
         for place, variant in enumerate(reversed(findings.variants)):
             if one := found.get(variant):
