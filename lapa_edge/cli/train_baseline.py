@@ -22,8 +22,8 @@ class BaselineFlags(PolicyFlags):
 
     baseline: Baseline | None = None
     """In place of stages 1 and 2. scratch: nothing; vpt: pseudo-actions of the video, by an inverse
-    dynamics of the demos; unipi: a predictor of frames and that inverse dynamics; actionvla: the
-    video's true actions, the ceiling."""
+    dynamics of the demos; unipi: a predictor of frames and that inverse dynamics (its plans are
+    played: lapa-eval --execution open-loop); actionvla: the video's true actions, the ceiling."""
     video: Path | None = None
     """vpt, unipi, actionvla: the video to pretrain on, of any layout that --data may have."""
     video_camera: str = ""
@@ -105,7 +105,27 @@ def train_baseline(flags: Actions) -> None:
     )
     video = _video(flags, flags.video) if flags.video else demos
     places = Places(own=flags.out, shared=flags.out, actions=flags.out)
+    _claim(flags.out, flags.baseline)
     train_at(flags.baseline, Material(video, demos, flags.frames), config, places)
+
+
+def _claim(out: Path, baseline: Baseline) -> None:
+    """Mark `out` as this baseline's, before anything is trained into it.
+
+    Raises:
+        ConfigError: it holds another baseline, or a run of another kind.
+    """
+    from lapa_edge.train.run_directory import write_text
+
+    mark = out / "baseline"
+    held = mark.read_text().strip() if mark.is_file() else ""
+    if held != baseline and (held or (out / "config.json").is_file()):
+        got = f"--baseline {held}" if held else "a run of another kind"
+        raise ConfigError(
+            f"--out {out}", f"holds {got}, expected {baseline}", "choose another --out"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(mark, f"{baseline}\n")
 
 
 def _refuse(thing: str, problem: str, **given: object) -> None:

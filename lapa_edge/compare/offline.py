@@ -16,14 +16,14 @@ from lapa_edge.compare.unseen_codes import read_codes
 from lapa_edge.data.dataset import ReadOptions, read_dataset
 from lapa_edge.data.files import replacing
 from lapa_edge.evaluate.offline import evaluate_offline
-from lapa_edge.evaluate.offline_result import MEAN, POLICY, STOP, OfflineEpisode
+from lapa_edge.evaluate.offline_result import LAST, MEAN, POLICY, STOP, OfflineEpisode
 from lapa_edge.runtime.session import Session
 
 ACTION_ERROR, DIRECTION, ON_COURSE = "action_error", "direction_cosine", "on_course"
 CODE_ACCURACY = "code_accuracy"
 COMMONEST = "commonest code"
 # What looks at nothing, beside which a number means something.
-REFERENCES = (STOP, MEAN, COMMONEST)
+REFERENCES = (STOP, MEAN, LAST, COMMONEST)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ every training, ``episodes`` drawn anew. The other, ``seeds``, draws trainings t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import msgspec
@@ -17,9 +17,11 @@ import numpy as np
 
 from lapa_edge.compare.outcomes import SUCCESS, Condition
 from lapa_edge.compare.results import Findings
+from lapa_edge.errors import DataError
 from lapa_edge.evaluate.latents.estimate import Estimate
 from lapa_edge.evaluate.seed_statistics import (
     Outcomes,
+    check_crossed,
     episode_interval,
     paired_differences,
     seed_interval,
@@ -80,6 +82,8 @@ def row(
     pooled = _pooled(trainings)
     every = [value for values in pooled.values() for value in values]
     success = metric == SUCCESS
+    if not success:
+        _check_episodes(variant, by_seed)
     estimate = seed_interval(trainings, crossed=not success)
     of = [found for found in findings.of(variant) if found.seed in by_seed]
     return Row(
@@ -139,10 +143,26 @@ def _pair(findings: Findings, first: str, second: str, metric: str) -> Pair | No
     )
 
 
+def _check_episodes(variant: str, by_seed: Mapping[int, Outcomes]) -> None:
+    """Raise `DataError` where the dataset changed between two seeds."""
+    (first, before), *others = by_seed.items()
+    for seed, outcomes in others:
+        try:
+            check_crossed([before, outcomes])
+        except ValueError as error:
+            raise DataError(
+                f"comparison, {variant}",
+                f"seeds {first} and {seed} were judged on other episodes: the data changed since",
+                "restore it, or remove offline.json and result.json of every VARIANT/SEED under "
+                "--out to judge all of them anew",
+            ) from error
+
+
 def _pooled(trainings: Sequence[Outcomes]) -> dict[str, list[float]]:
     tasks = dict.fromkeys(task for one in trainings for task in one)
     return {task: [v for one in trainings for v in one.get(task, ())] for task in tasks}
 
 
 def _known(found: Estimate) -> Interval | None:
-    return None if math.isnan(found.low) else (found.low, found.high)
+    """None where nothing is known, nor where every draw was the same: that is no certainty."""
+    return None if math.isnan(found.low) or found.low == found.high else (found.low, found.high)

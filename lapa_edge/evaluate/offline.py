@@ -178,7 +178,9 @@ def _judge(
     if not truth:
         return None
     wanted = np.array(truth, np.float64)  # [m, p, a]
-    judged = {name: np.array(chunk) for name, chunk in chunks.items()}
+    low, high = np.array(spec.action.low), np.array(spec.action.high)
+    # [m, p, a], as the robot would be told.
+    judged = {name: np.clip(np.array(chunk), low, high) for name, chunk in chunks.items()}
     scored = {name: _score(chunk, wanted, spec) for name, chunk in judged.items()}
     ways = {name: _compare_ways(chunk, wanted, spec, directed) for name, chunk in judged.items()}
     return OfflineEpisode(
@@ -212,8 +214,7 @@ def _ask(session: Session, x: NDArray[np.float32], episode: Episode) -> NDArray[
 
 def _score(chunk: Floats, wanted: Floats, spec: PolicySpec) -> tuple[Floats, Floats]:
     """Error summed over moments: by horizon [p], and by action [a]."""
-    low, high = np.array(spec.action.low), np.array(spec.action.high)
-    error = np.abs(np.clip(chunk, low, high) - wanted)  # [m, p, a], of what the robot is told
+    error = np.abs(chunk - wanted)  # [m, p, a]
     return (error / spec.action.std).mean(-1).sum(0), error.mean(1).sum(0)
 
 

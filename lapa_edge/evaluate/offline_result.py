@@ -16,7 +16,8 @@ COURSE_ANGLE_DEG = 30.0
 COURSE_LENGTH = 2.0
 ON_COURSE_MEANS = (
     f"share of the moments that move whose chunk ends within {COURSE_ANGLE_DEG:g} degrees of the "
-    f"recorded way, between 1/{COURSE_LENGTH:g} and {COURSE_LENGTH:g} times as far"
+    f"recorded way, between 1/{COURSE_LENGTH:g} and {COURSE_LENGTH:g} times as far, each action in "
+    "units of its spread"
 )
 
 POLICY, STOP, MEAN, LAST = SUBJECTS = ("policy", "stop", "mean action", "last action")

@@ -42,6 +42,8 @@ def seed_interval(
     Raises:
         ValueError: crossed trainings met other tasks or other episodes.
     """
+    if crossed:
+        check_crossed(trainings)
     tasks = _by_task(trainings)
     if len(tasks) < 2:
         return Estimate(_mean(tasks), float("nan"), float("nan"))
@@ -66,6 +68,7 @@ def episode_interval(trainings: Sequence[Outcomes], seed: int = 0) -> Estimate:
     Raises:
         ValueError: the trainings met other tasks or other episodes.
     """
+    check_crossed(trainings)
     tasks = _by_task(trainings)
     if all(len(task) < 2 for training in tasks for task in training):
         return Estimate(_mean(tasks), float("nan"), float("nan"))
@@ -97,6 +100,13 @@ def paired_differences(
     return differences
 
 
+def check_crossed(trainings: Sequence[Outcomes]) -> None:
+    """Raise `ValueError` where trainings met other tasks, or other numbers of episodes."""
+    first, *others = [{t: len(values) for t, values in one.items() if values} for one in trainings]
+    if any(one != first for one in others):
+        raise ValueError("expected the same episodes of the same tasks in every training")
+
+
 def _by_task(trainings: Sequence[Outcomes]) -> list[list[Floats]]:
     return [[np.asarray(t[name], float) for name in sorted(t) if t[name]] for t in trainings]
 
@@ -122,10 +132,7 @@ def _draw_episodes(trainings: Sequence[Sequence[Floats]], rng: np.random.Generat
 
 def _draw_crossed(trainings: Sequence[Sequence[Floats]], rng: np.random.Generator) -> Floats:
     """Means [trainings, DRAWS] over tasks of episodes that are drawn for all trainings alike."""
-    counts = [len(task) for task in trainings[0]]
-    if any([len(task) for task in training] != counts for training in trainings):
-        raise ValueError("expected the same episodes of the same tasks in every training")
-    chosen = [rng.integers(count, size=(DRAWS, count)) for count in counts]
+    chosen = [rng.integers(len(task), size=(DRAWS, len(task))) for task in trainings[0]]
     return np.array(
         [
             np.mean([task[i].mean(1) for task, i in zip(training, chosen, strict=True)], 0)

@@ -13,6 +13,7 @@ on video takes ``pretrain_steps``, stage 1 and the inverse dynamics ``latent_ste
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -154,7 +155,7 @@ class _Training:
 
     def unipi(self) -> None:
         """A frame predictor and an inverse dynamics, joined."""
-        config = self._on_demos()
+        timing, config = self._replanning(), self._on_demos()
         inverse = self._inverse(config)
         predictor = train_predictor(
             PredictorConfig(
@@ -169,7 +170,7 @@ class _Training:
         )
         a = len(config.spec.action.names)
         policy = replace(self.preset.policy, context_dim=self.config.chunk * a)
-        joined = self._on_demos(policy=policy, timing=self._replanning())
+        joined = self._on_demos(policy=policy, timing=timing)
         head = replace(joined.head, width=max(joined.head.width, 2 * policy.context_dim))
         parts = UniPiConfig(inverse=inverse.config.model, action_dim=a)
         assemble(replace(joined, head=head, unipi=parts), predictor, inverse, self._actions())
@@ -267,9 +268,21 @@ class _Training:
 
         Nothing leads from one to the next: the context is a chunk of actions, played from its
         start, and halfway between two that began at different times is neither.
+
+        Raises:
+            ConfigError: a chunk ends before the next look.
         """
         fps = sorted(self.video.fps.values())[len(self.video.episodes) // 2]
         period_s = REPLAN_FRAMES / fps
+        assert self.demos.robot
+        ticks = math.ceil(period_s * self.demos.robot.control_hz - 1e-6)
+        if self.config.chunk < ticks:
+            raise ConfigError(
+                "chunk",
+                f"unipi plays a plan for {REPLAN_FRAMES} frames, {ticks} control ticks, got "
+                f"{self.config.chunk}",
+                f"give at least {ticks}",
+            )
         age_s = max(self.config.timing.max_latent_age_s, 2 * period_s)
         return TimingSpec(policy_hz=1 / period_s, max_latent_age_s=age_s)
 
