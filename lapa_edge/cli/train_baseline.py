@@ -113,17 +113,15 @@ def _claim(out: Path, baseline: Baseline) -> None:
     """Mark `out` as this baseline's, before anything is trained into it.
 
     Raises:
-        ConfigError: it holds another baseline, or a run of another kind.
+        ConfigError: it holds another baseline, or anything else.
     """
     from lapa_edge.train.run_directory import write_text
 
     mark = out / "baseline"
     held = mark.read_text().strip() if mark.is_file() else ""
-    if held != baseline and (held or (out / "config.json").is_file()):
-        got = f"--baseline {held}" if held else "a run of another kind"
-        raise ConfigError(
-            f"--out {out}", f"holds {got}, expected {baseline}", "choose another --out"
-        )
+    if held != baseline and out.is_dir() and any(path != mark for path in out.iterdir()):
+        got = f"--baseline {held}" if held else "something else"
+        raise ConfigError(f"--out {out}", f"holds {got}", "choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     write_text(mark, f"{baseline}\n")
 

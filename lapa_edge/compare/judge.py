@@ -60,12 +60,9 @@ def _roll_out(
     jobs: dict[Path, RolloutJob] = {}
     of: dict[Path, tuple[Path, Condition]] = {}
     for trial in trials:
-        if evaluation := trial.config.evaluation:
-            for condition in trial.variant.conditions:
-                folder = trial.folder / "rollouts" / condition.key
-                for name, job in _jobs(evaluation, trial, condition).items():
-                    jobs[folder / name] = job
-                    of[folder / name] = trial.folder, condition
+        for path, job in rollout_jobs(trial).items():
+            jobs[path] = job
+            of[path] = trial.folder, Condition(job.execution, job.latency_s)
     if not jobs:
         return {}
     total = sum(len(job.seeds) for job in jobs.values())
@@ -126,10 +123,21 @@ def _offline_job(trial: Trial, offline: OfflineConfig) -> OfflineJob:
     )
 
 
+def rollout_jobs(trial: Trial) -> dict[Path, RolloutJob]:
+    """Every rollout of a trial, by the file that keeps the answer."""
+    if trial.config.evaluation is None:
+        return {}
+    return {
+        trial.folder / "rollouts" / condition.key / name: job
+        for condition in trial.variant.conditions
+        for name, job in _jobs(trial.config.evaluation, trial, condition).items()
+    }
+
+
 def _jobs(
     evaluation: EvaluationConfig, trial: Trial, condition: Condition
 ) -> dict[str, RolloutJob]:
-    """By the name of the file that keeps the answer."""
+    """By the answer's name."""
     jobs = {}
     for i, task in enumerate(evaluation.tasks):
         seeds = scene_seeds("rollouts", i, trial.seed, evaluation.episodes)

@@ -160,6 +160,19 @@ def test_a_baseline_says_which_flag_is_missing_or_idle(
     assert not out.exists()
 
 
+def test_a_folder_of_another_run_is_refused_before_anything_is_trained_into_it(
+    folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    command = ["actions", *SHORT, "--cache", str(tmp_path / "cache"), "--data", folder]
+    command += ["--out", str(out), "--baseline"]
+    assert lapa_train(*command, "scratch") == 0
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    assert lapa_train(*command, "vpt", "--video", folder) == 1
+    assert "holds --baseline scratch; choose another --out" in refusal(capsys)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
 def test_actionvla_on_plain_video_is_refused_in_one_line(
     folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

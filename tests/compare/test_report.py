@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from findings import finding, success
 
@@ -22,6 +23,8 @@ from lapa_edge.compare.results import Findings
 from lapa_edge.compare.summary import pairs, row, rows
 from lapa_edge.compare.table import markdown
 from lapa_edge.compare.variants import variants
+from lapa_edge.errors import DataError
+from lapa_edge.evaluate.seed_statistics import episode_interval, seed_interval
 from lapa_edge.evaluate.statistics import wilson_interval
 
 CONFIG = CompareConfig(
@@ -87,7 +90,7 @@ def test_what_is_not_success_has_no_wilson() -> None:
 
 def test_pairs_of_what_is_not_success_know_episodes_and_references_are_named() -> None:
     error = {"a": [0.5, 0.7, 0.6, 0.9], "b": [0.4, 0.3, 0.2, 0.5]}
-    less = {task: [value - 0.1 for value in values] for task, values in error.items()}
+    less = {"a": [0.4, 0.5, 0.6, 0.8], "b": [0.3, 0.2, 0.2, 0.3]}
     both = [
         msgspec.structs.replace(
             finding(
@@ -99,8 +102,38 @@ def test_pairs_of_what_is_not_success_know_episodes_and_references_are_named() -
         for variant, o in (("scratch", error), ("lapa", less))
     ]
     page = markdown(CONFIG, Findings(both))
-    assert "| lapa - scratch | **-0.1** | - | (-0.1 to -0.1) | 1 |" in page
+    (pair,) = pairs(Findings(both), "action_error", ("scratch", "lapa"))
+    expected = episode_interval([{"a": [-0.1, -0.2, 0, -0.1], "b": [-0.1, -0.1, 0, -0.2]}])
+    assert pair.episodes_interval == pytest.approx((expected.low, expected.high))
+    assert pair.seeds_interval is None
+    assert "| lapa - scratch | **-0.1** | - | (-0.1" in page
     assert "in units of the actions' spread. Without looking: stop 0.875.\n" in page
+
+
+def test_shared_episodes_are_drawn_for_all_seeds_at_once() -> None:
+    errors = {"a": np.random.default_rng(0).normal(size=30).tolist()}
+    cell = Cell(metric="action_error", execution="offline", latency_s=0.0, outcomes=errors)
+    found = Findings([finding("lapa", seed, cell) for seed in range(4)])
+    (one,) = rows(found, "action_error")
+    expected = seed_interval([errors] * 4, crossed=True)
+    assert one.seeds_interval == (expected.low, expected.high)
+    assert one.episodes_interval == pytest.approx(one.seeds_interval, abs=0.1)
+
+
+def test_draws_that_never_differ_are_no_certainty() -> None:
+    (one,) = rows(Findings([finding("lapa", s, success({"a": 0})) for s in (0, 1)]), "success")
+    assert one.seeds_interval is None
+    assert one.wilson == wilson_interval(0, 20)
+
+
+def test_data_that_changed_between_two_seeds_is_told() -> None:
+    cells = [
+        Cell(metric="action_error", execution="offline", latency_s=0.0, outcomes={"a": [0.5] * n})
+        for n in (4, 5)
+    ]
+    found = Findings([finding("lapa", seed, cell) for seed, cell in enumerate(cells)])
+    with pytest.raises(DataError, match=r"lapa: seeds 0 and 1 were judged on other episodes"):
+        rows(found, "action_error")
 
 
 def test_a_plan_is_played_and_the_page_says_so() -> None:

@@ -107,7 +107,7 @@ def test_errors_and_directions_are_those_of_the_clips(dataset: Dataset, spec: Po
 def test_a_chunk_is_on_course_within_an_angle_and_a_length(
     dataset: Dataset, spec: PolicySpec, action: tuple[float, float], right_way: bool
 ) -> None:
-    alike = msgspec.structs.replace(spec.action, std=(1.0, 1.0))
+    alike = msgspec.structs.replace(spec.action, std=(1.0, 1.0), low=(-2.0, -2.0), high=(2.0, 2.0))
     same = msgspec.structs.replace(spec, action=alike)
     rightwards, *_ = evaluate_offline(lambda _: _constant(same, action), dataset).each
     assert rightwards.on_course[POLICY] == (rightwards.moving if right_way else 0)

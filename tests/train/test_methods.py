@@ -191,6 +191,15 @@ def test_unipi_replans_every_two_frames_of_the_video(roots: Path) -> None:
     assert config.spec.context_dim == config.spec.chunk_dim
 
 
+def test_a_plan_that_ends_before_the_next_look_is_refused(
+    material: Material, tmp_path: Path
+) -> None:
+    # Two frames at 10 Hz are four ticks at 20 Hz.
+    with pytest.raises(ConfigError, match="4 control ticks, got 3; give at least 4"):
+        train_method("unipi", material, replace(CONFIG, chunk=3), tmp_path / "unipi")
+    assert not (tmp_path / "unipi" / "predictor").exists(), "before anything is trained"
+
+
 @pytest.mark.parametrize(("preset", "budget"), [("tiny", 3e6), ("small", 30e6)])
 def test_unipi_keeps_the_presets_budget(preset: str, budget: float) -> None:
     sizes = PRESETS[preset]
