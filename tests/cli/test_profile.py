@@ -72,4 +72,6 @@ def test_the_ceiling_is_that_of_the_graphs_precision_or_says_that_it_is_not_know
     peaks = [read_ceiling("thor", graph).gflop_s for graph in ("policy", "policy.fp8")]
     assert peaks == [8e3, 517e3]
     assert read_ceiling("thor", "policy.int8").gflop_s is None
-    assert read_ceiling("orin-nano", "policy.int8").power_mode == "MAXN_SUPER"
+    for board, peak in (("orin-nano", 33.4e3), ("orin-nx", 38.4e3)):
+        ceiling = read_ceiling(board, "policy.int8")
+        assert (ceiling.power_mode, ceiling.gflop_s) == ("MAXN_SUPER", peak)
