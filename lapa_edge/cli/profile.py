@@ -35,7 +35,7 @@ class ProfileFlags:
     plan: Annotated[ProfilePlan, tyro.conf.arg(name="")] = field(default_factory=ProfilePlan)
     board: str = ""
     """The board whose roofline counts, by name or .toml file; unless given this machine's own,
-    measured."""
+    measured where the policy runs on the CPU."""
     json: Path | None = None
     """Also write everything to this file."""
     html: Path | None = None
@@ -74,9 +74,9 @@ def read_ceiling(board: str, graph: str) -> Ceiling:
         ConfigError: no such recipe.
     """
     from lapa_edge.export.board import read_board
-    from lapa_edge.runtime.profile.roofline import Ceiling
+    from lapa_edge.runtime.profile.roofline import Ceiling, precision_of
 
-    recipe, precision = read_board(board), graph.partition(".")[2] or "fp32"
+    recipe, precision = read_board(board), precision_of(graph)
     tops = recipe.peak_tops.get(precision)
     return Ceiling(
         name=recipe.name,

@@ -79,7 +79,7 @@ class OnnxGraph:
                 f"not in the one installed, {onnxruntime.__version__} ({', '.join(there)})",
                 'install onnxruntime-gpu in its place, or choose the device "cpu"',
             )
-        options = _session_options(self._threads or default_threads(), self._fuse)
+        options = session_options(self._threads or default_threads(), self._fuse)
         if profile:
             options.enable_profiling, options.profile_file_prefix = True, profile
         chosen = [(name, provider_options)]
@@ -181,7 +181,8 @@ def default_threads(cores: int | None = None) -> int:
     return max(1, min(cores - 1, MAX_THREADS))
 
 
-def _session_options(threads: int, fuse: bool) -> Any:
+def session_options(threads: int, fuse: bool = True) -> Any:
+    """How every session of ours runs on the CPU, on so many threads."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

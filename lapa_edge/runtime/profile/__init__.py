@@ -7,6 +7,7 @@ pacing.py     deadlines missed at a rate
 noise.py      A/A: what of a difference is none
 starting.py   cold start and memory
 roofline.py   the least it could take
+peaks.py      how fast this machine reads and multiplies
 machine.py    the machine and its clocks
 profiling.py  all of it, in one record
 plots.py, page.py  the record as a page

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
@@ -21,13 +20,14 @@ from lapa_edge.runtime.profile.machine import (
 )
 from lapa_edge.runtime.profile.noise import NoiseFloor, measure_noise
 from lapa_edge.runtime.profile.pacing import Pace, measure_pace
+from lapa_edge.runtime.profile.peaks import measure_ceiling
 from lapa_edge.runtime.profile.pipeline import PARTS, Pipeline
 from lapa_edge.runtime.profile.roofline import (
     Ceiling,
     Roofline,
-    measure_ceiling,
     other_mode,
     place_under,
+    precision_of,
 )
 from lapa_edge.runtime.profile.starting import (
     Memory,
@@ -48,6 +48,10 @@ NOT_HERE = {
     "cpu": "the policy runs on the GPU",
 }
 
+NO_CEILING = (
+    "no roofline: a GPU's peaks are not measured here; --board gives those of its data sheet"
+)
+
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """What was measured.
@@ -59,7 +63,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         latency: by part, see `pipeline`, and each head; absent: why a part is not there.
         noise: of the policy's graph.
         whole, tick: deadlines of frame to command, and of head and safety alone.
-        layers: the slowest; roofline: of the policy's graph, None where its arithmetic is unknown.
+        layers: the slowest; roofline: of the policy's graph, None without layers and on a
+            GPU whose board is not told.
         before, after: the clocks.
         warnings: what makes these numbers hard to repeat.
     """
@@ -96,7 +101,7 @@ def profile(
         root: the bundle's directory; it is opened here, since that is measured too.
         choice: what of it runs where.
         plan: for how long.
-        ceiling: of the board; this machine's own is measured where none is given.
+        ceiling: of the board; where none is given this machine's own is measured, of its CPU only.
 
     Raises:
         BundleError, ConfigError, MissingDependencyError: as `Policy` and `measure_rounds`.
@@ -118,15 +123,14 @@ def profile(
     layers = list(graph.time_layers(plan.layer_runs, **inputs)) if plan.layer_runs else []
     threads = choice.threads or default_threads()
     onnx_name = f"{choice.graph}.onnx"
+    weights_bytes = bundle.manifest.files[onnx_name].bytes
+    if layers and "cpu" in latency and not ceiling:
+        ceiling = measure_ceiling(threads, precision_of(choice.graph), weights_bytes)
     roofline = None
-    if layers:
+    if layers and ceiling:
         measured = sum(latency[name].p50_ms for name in ("cpu", "gpu") if name in latency)
-        roofline = place_under(
-            ceiling or measure_ceiling(threads, os.cpu_count() or 1),
-            bundle.manifest.files[onnx_name].bytes,
-            _count_gflop(bundle, layers, inputs),
-            measured,
-        )
+        gflop = _count_gflop(bundle, layers, inputs)
+        roofline = place_under(ceiling, weights_bytes, gflop, measured)
     after = read_clocks()
     return Profile(
         bundle=bundle.root.name,
@@ -144,6 +148,7 @@ def profile(
             *clock_warnings(before, after),
             *_load_warnings(machine),
             *(other_mode(ceiling, before.power_mode) if ceiling else ()),
+            *([NO_CEILING] if layers and not ceiling else ()),
         ],
         start=start,
         memory=Memory(

@@ -1,21 +1,14 @@
 """The least time a policy can take on a machine, and how far from it the measured one is.
 
 ``floor = max(bytes / bandwidth, operations / peak)``: every weight comes from memory once, every
-product is done once (Williams et al. 2009). A weight that stays in a cache can beat the first term
-on a CPU; on a board the weights of a policy are larger than its caches.
+product is done once (Williams et al. 2009).
 """
 
 from __future__ import annotations
 
 import re
-import time
 
 import msgspec
-import numpy as np
-
-_COPY_BYTES = 64 * 2**20
-_SIDE = 768
-_REPEATS = 3
 
 
 class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,9 +16,10 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: of the machine; source: where the numbers are from.
-        bandwidth_gb_s: of its memory.
+        bandwidth_gb_s: of its memory, or of the cache that the weights stay in where measured.
         gflop_s: multiplications and additions in 1e9 per second; None where nobody says.
         power_mode: of a Jetson, the one that these numbers are of.
+        measured: on this machine, beside the policy.
     """
 
     name: str
@@ -33,6 +27,7 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
     bandwidth_gb_s: float
     gflop_s: float | None = None
     power_mode: str = ""
+    measured: bool = False
 
 
 class Roofline(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +36,8 @@ class Roofline(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         weights_mb: read once per look, 1e6 bytes; gflop: done per look, None where not told.
         memory_ms, compute_ms: the two terms; floor_ms: the larger.
-        measured_ms: p50; distance: how many floors that is.
+        measured_ms: p50; distance: how many floors that is, at least 1; None where the policy is
+            faster than its floor, which is none then: the ceiling is too low.
     """
 
     ceiling: Ceiling
@@ -51,7 +47,7 @@ class Roofline(msgspec.Struct, frozen=True, kw_only=True):
     compute_ms: float | None
     floor_ms: float
     measured_ms: float
-    distance: float
+    distance: float | None
 
 
 def place_under(
@@ -69,8 +65,13 @@ def place_under(
         compute_ms=compute_ms,
         floor_ms=floor_ms,
         measured_ms=measured_ms,
-        distance=measured_ms / floor_ms,
+        distance=measured_ms / floor_ms if measured_ms >= floor_ms else None,
     )
+
+
+def precision_of(graph: str) -> str:
+    """What a graph of this name computes in: ``policy.int8`` in int8, ``policy`` in fp32."""
+    return graph.partition(".")[2] or "fp32"
 
 
 def other_mode(ceiling: Ceiling, power_mode: str | None) -> list[str]:
@@ -86,28 +87,3 @@ def other_mode(ceiling: Ceiling, power_mode: str | None) -> list[str]:
         f"the roofline of {ceiling.name} is that of power mode {ceiling.power_mode}, this machine "
         f"says {power_mode!r} (sudo nvpmodel -m NUMBER sets it)"
     ]
-
-
-def measure_ceiling(threads: int, cores: int) -> Ceiling:
-    """This machine's own ceiling: numpy's copy and product, the best of a few.
-
-    numpy multiplies on all cores; the peak is the share of `threads` in them.
-    """
-    block = np.ones(_COPY_BYTES // 8)
-    other = np.empty_like(block)
-    matrix = np.ones((_SIDE, _SIDE), np.float32)
-    copy_s = product_s = float("inf")
-    for _ in range(_REPEATS):
-        began = time.perf_counter()
-        np.copyto(other, block)
-        copied = time.perf_counter()
-        _ = matrix @ matrix
-        ended = time.perf_counter()
-        copy_s, product_s = min(copy_s, copied - began), min(product_s, ended - copied)
-    share = min(1.0, threads / cores)
-    return Ceiling(
-        name="this machine",
-        source=f"measured: numpy's copy, and {threads} of {cores} cores of its float32 product",
-        bandwidth_gb_s=2 * _COPY_BYTES / copy_s / 1e9,  # read and written
-        gflop_s=share * 2 * _SIDE**3 / product_s / 1e9,
-    )

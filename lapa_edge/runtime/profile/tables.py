@@ -9,6 +9,7 @@ import msgspec
 from lapa_edge.runtime.profile.latency import Latency
 from lapa_edge.runtime.profile.pacing import Pace
 from lapa_edge.runtime.profile.profiling import Profile
+from lapa_edge.runtime.profile.roofline import Roofline
 
 LABELS = {
     "decode": "decode",
@@ -77,9 +78,21 @@ def sentences(profile: Profile) -> list[str]:
         said.append(
             f"roofline of {roof.ceiling.name} ({roof.ceiling.source}): {roof.weights_mb:.1f} MB "
             f"take {roof.memory_ms:.3f} ms to read, {roof.gflop or 0:.2f} GFLOP {computing}; "
-            f"measured are {roof.distance:.1f} times the longest of these"
+            f"{_distance(roof)}"
         )
     return said + [f"warning: {line}" for line in profile.warnings]
+
+
+def _distance(roof: Roofline) -> str:
+    if roof.distance is not None:
+        return f"measured are {roof.distance:.1f} times the longest of these"
+    reason = "this is another machine than the board, or its recipe is wrong"
+    if roof.ceiling.measured:
+        reason = "other work slowed the machine down meanwhile; measure again on an idle one"
+    return (
+        f"measured are {roof.measured_ms:.3f} ms, less than the longest of these: the ceiling is "
+        f"too low, and no distance is known ({reason})"
+    )
 
 
 def _latency(profile: Profile) -> Rows:

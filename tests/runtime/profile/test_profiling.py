@@ -7,15 +7,16 @@ import xml.etree.ElementTree as ET
 import msgspec
 import numpy as np
 import pytest
-from bundles import write_tiny_bundle
+from bundles import tiny_files, tiny_spec, write_tiny_bundle
 from msgspec.structs import replace
 
+from lapa_edge.artifact import write_bundle
 from lapa_edge.errors import BundleError, ConfigError, MissingDependencyError
-from lapa_edge.runtime.profile import Profile, measure_latency, profile
+from lapa_edge.runtime.profile import Profile, measure_latency, profile, profiling
 from lapa_edge.runtime.profile.page import render_page
 from lapa_edge.runtime.profile.pipeline import Pipeline
 from lapa_edge.runtime.profile.plots import draw_latency
-from lapa_edge.runtime.profile.roofline import Ceiling, measure_ceiling, other_mode, place_under
+from lapa_edge.runtime.profile.roofline import Ceiling, other_mode, place_under
 from lapa_edge.runtime.profile.tables import LABELS, sentences, tables
 from lapa_edge.runtime.profiling_plan import Choice, ProfilePlan
 
@@ -87,7 +88,9 @@ def test_the_record_holds_deadlines_start_memory_noise_and_roofline(found):
     assert min(found.start.verify_ms, found.start.open_ms, found.start.first_ms) > 0
     assert 0 < found.memory.before_mib <= found.memory.peak_mib
     assert found.noise is not None and found.noise.low <= found.noise.high
-    assert found.roofline is not None and found.roofline.distance > 0
+    roof = found.roofline
+    assert roof is not None and roof.ceiling.measured and roof.floor_ms > 0
+    assert roof.distance is None or roof.distance >= 1
     assert {"Gemm", "ReduceMean"} <= {layer.kind for layer in found.layers}
 
 
@@ -147,10 +150,39 @@ def test_a_board_in_another_power_mode_than_its_numbers_are_of_is_warned_of(says
     assert other_mode(replace(ceiling, power_mode=""), "NV Power Mode: 15W") == []
 
 
-def test_this_machines_ceiling_shares_its_cores():
-    one, two = measure_ceiling(1, 2), measure_ceiling(2, 2)
-    assert one.bandwidth_gb_s > 0.5 and two.bandwidth_gb_s > 0.5
-    assert one.gflop_s is not None and one.gflop_s > 0.5
+@pytest.mark.parametrize(
+    ("measured", "reason"), [(True, "measure again on an idle one"), (False, "another machine")]
+)
+def test_a_policy_faster_than_its_floor_has_no_distance_and_is_told_why(found, measured, reason):
+    ceiling = Ceiling(name="it", source="s", bandwidth_gb_s=100, gflop_s=1000, measured=measured)
+    at, below = (place_under(ceiling, 10**9, 2.0, ms) for ms in (10.0, 9.9))
+    assert (at.distance, below.distance) == (1.0, None)
+    said = " ".join(sentences(replace(found, roofline=below)))
+    assert "measured are 9.900 ms, less than the longest" in said and reason in said
+    assert "times the longest" not in said
+    assert "measured are 1.0 times the longest" in " ".join(sentences(replace(found, roofline=at)))
+
+
+def test_the_graph_that_is_measured_is_held_against_a_ceiling_in_its_own_precision(
+    tmp_path, monkeypatch
+):
+    asked = []
+
+    def ceiling(*arguments):
+        asked.append(arguments)
+        return Ceiling(name="it", source="s", bandwidth_gb_s=1)
+
+    monkeypatch.setattr(profiling, "measure_ceiling", ceiling)
+    spec = tiny_spec()
+    files = tiny_files(spec)
+    bundle = write_bundle(
+        tmp_path / "tiny", spec, {**files, "policy.int8.onnx": files["policy.onnx"]}, {}
+    )
+    plan = ProfilePlan(repeats=1, noise_repeats=0, paced_s=0, layer_runs=1)
+    for graph in ("policy", "policy.int8"):
+        profile(bundle.root, Choice(camera=(24, 32), graph=graph, threads=2), plan)
+    size = len(files["policy.onnx"])
+    assert asked == [(2, "fp32", size), (2, "int8", size)]
 
 
 def test_a_graph_that_the_bundle_lacks_and_a_gpu_that_is_not_there_are_refused(tmp_path):
@@ -174,10 +206,6 @@ def test_profiling_imports_no_torch(tmp_path):
 
 
 def test_a_policy_that_is_told_the_state_is_profiled_too(tmp_path):
-    from bundles import tiny_files, tiny_spec
-
-    from lapa_edge.artifact import write_bundle
-
     spec = replace(tiny_spec(), policy_state=True, cameras=("front", "wrist"))
     bundle = write_bundle(tmp_path / "tiny", spec, tiny_files(spec), {})
     pipeline = Pipeline(bundle, SMALL)

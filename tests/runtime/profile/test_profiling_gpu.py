@@ -55,6 +55,12 @@ def test_the_stages_of_a_gpu_its_memory_and_both_roofs_are_in_the_record(bundle)
     assert msgspec.json.decode(msgspec.json.encode(found), type=type(found)) == found
 
 
+def test_an_engine_whose_board_is_not_told_has_no_roofline_and_says_so(bundle):
+    found = profile(bundle.root, CHOICE, PLAN)
+    assert found.layers and found.roofline is None
+    assert any("no roofline" in line and "--board" in line for line in found.warnings)
+
+
 def test_memory_that_the_driver_does_not_tell_is_not_measured(bundle, monkeypatch):
     def silent():
         raise LapaError("CUDA", "cuMemGetInfo_v2: CUDA_ERROR_UNKNOWN")
