@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from lapa_edge.cli.command import run_command
-from lapa_edge.runtime.profiling_plan import Choice, ProfilePlan
+from lapa_edge.errors import ConfigError
+from lapa_edge.runtime.profiling_plan import Choice, ProfilePlan, check_ranges
 
 if TYPE_CHECKING:
     from lapa_edge.runtime.profile.profiling import Profile
@@ -48,7 +49,15 @@ def main() -> int:
 
 
 def profile_bundle(flags: ProfileFlags) -> None:
-    """Measure, print the tables, and write the files that are asked for."""
+    """Measure, print the tables, and write the files that are asked for.
+
+    Raises:
+        ConfigError: a flag outside its range, or a file that cannot be written; nothing is opened.
+    """
+    check_ranges(flags.choice, flags.plan)
+    for name, file in (("--json", flags.json), ("--html", flags.html)):
+        if file:
+            check_writable(name, file)
     import msgspec
     from rich.console import Console
 
@@ -65,6 +74,21 @@ def profile_bundle(flags: ProfileFlags) -> None:
         flags.json.write_bytes(msgspec.json.format(msgspec.json.encode(result)))
     if flags.html:
         flags.html.write_text(render_page(result))
+
+
+def check_writable(flag: str, file: Path) -> None:
+    """Raise `ConfigError` for a file that could not be written; one that is there is kept."""
+    is_new = not (file.exists() or file.is_symlink())
+    try:
+        file.open("ab").close()
+        if is_new:
+            file.unlink()
+    except OSError as error:
+        raise ConfigError(
+            flag,
+            f"expected a file that can be written, got {file} ({error.strerror})",
+            "make its folder, or choose another",
+        ) from error
 
 
 def read_ceiling(board: str, graph: str) -> Ceiling:

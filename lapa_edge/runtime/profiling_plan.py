@@ -5,12 +5,16 @@ Nothing that they set in motion is imported here, so that ``--help`` answers at 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
+from lapa_edge.errors import ConfigError
 from lapa_edge.runtime.backends.names import Backend, Device, HeadBackend, HeadPrecision
 
 RATES_HZ = (10.0, 30.0, 100.0, 200.0)
+
+MAX_THREADS = 1024
 
 CameraFormat = Literal["rgb", "nv12"]
 
@@ -57,3 +61,24 @@ class ProfilePlan:
     """Runs under the backend's own profiler; 0 leaves layers and roofline out."""
     top_layers: int = 10
     """Layers that are kept."""
+
+
+def check_ranges(choice: Choice, plan: ProfilePlan) -> None:
+    """Raise `ConfigError` for the first flag outside its range, before anything is opened."""
+    if not 0 <= choice.threads <= MAX_THREADS:
+        raise ConfigError("--threads", f"expected 0 to {MAX_THREADS}, got {choice.threads}")
+    for flag, value, least in (
+        ("--seed", choice.seed, 0),
+        ("--repeats", plan.repeats, 1),
+        ("--warm-up", plan.warm_up, 0),
+        ("--noise-repeats", plan.noise_repeats, 0),
+        ("--layer-runs", plan.layer_runs, 0),
+        ("--top-layers", plan.top_layers, 0),
+    ):
+        if value < least:
+            raise ConfigError(flag, f"expected {least} or more, got {value}")
+    if not (math.isfinite(plan.paced_s) and plan.paced_s >= 0):
+        raise ConfigError("--paced-s", f"expected seconds, 0 or more, got {plan.paced_s:g}")
+    for rate in plan.rates_hz:
+        if not (math.isfinite(rate) and rate > 0):
+            raise ConfigError("--rates-hz", f"expected rates above 0, got {rate:g}")
