@@ -21,7 +21,8 @@ from lapa_edge.runtime.profile.latency import Clock
 from lapa_edge.runtime.profile.roofline import Ceiling
 
 _SIDE = 384  # of a square product: large enough to be fast, small enough for a core's caches
-_LEAST_READ_BYTES = 2**20  # below, calling would be measured rather than reading
+# Below, calling would be measured rather than reading; above, no cache holds it anyway.
+_LEAST_READ_BYTES, _MOST_READ_BYTES = 2**20, 2**28
 _FLOAT, _UINT8, _INT8, _INT32 = 1, 2, 3, 6  # ONNX's numbers
 # By precision: the operator, ONNX's type of its inputs and its output, and numpy's of the inputs.
 _PRODUCTS = {
@@ -72,7 +73,8 @@ def best_s(
 
 def _read_gb_s(threads: int, weights_bytes: int) -> float:
     """Every thread reads its share, over and over, beside the others."""
-    block = np.ones(max(weights_bytes, _LEAST_READ_BYTES) // 4, np.float32)
+    size = min(max(weights_bytes, _LEAST_READ_BYTES), _MOST_READ_BYTES)
+    block = np.ones(size // 4, np.float32)
 
     def read(share: NDArray[np.float32]) -> float:
         return share.nbytes / best_s(share.max) / 1e9

@@ -120,6 +120,7 @@ def profile(
     rates = plan.rates_hz if plan.paced_s else ()
     whole = [measure_pace(pipeline.run, rate, plan.paced_s) for rate in rates]
     tick = [measure_pace(lambda: pipeline.act(latent), rate, plan.paced_s) for rate in rates]
+    most_mib = peak_mib()  # the profiler's session and the ceiling are none of the policy's
     layers = list(graph.time_layers(plan.layer_runs, **inputs)) if plan.layer_runs else []
     threads = choice.threads or default_threads()
     onnx_name = f"{choice.graph}.onnx"
@@ -154,7 +155,7 @@ def profile(
         memory=Memory(
             before_mib=before_mib,
             opened_mib=opened_mib,
-            peak_mib=peak_mib(),
+            peak_mib=most_mib,
             gpu_mib=None if before_gpu is None or opened_gpu is None else opened_gpu - before_gpu,
         ),
         latency=latency,
