@@ -81,6 +81,11 @@ class Tokenizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
             found.append(f"only the first {read} of its {said} tokens are read")
         return found
 
+    def known_word(self) -> str:
+        """A word of the vocabulary, for what takes any; empty where it has none."""
+        found = self.words or (x for x in piece_ids(self.pieces) if not self.unknown_words(x))
+        return next((word for word in found if word.isalpha()), "")
+
     def _ids(self, instruction: str) -> list[int]:
         """Ids of the whole instruction, however long."""
         if self.pieces:

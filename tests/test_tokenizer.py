@@ -38,6 +38,13 @@ def test_unknown_words_share_one_id_and_are_told():
     assert TOKENIZER.complaints("push zebra") == ["training never met 'zebra'"]
 
 
+def test_a_word_that_it_knows_is_one_of_its_own_and_nothing_where_it_has_none():
+    assert TOKENIZER.known_word() == "block"
+    pieces = Tokenizer((), 8, "\n".join(("[PAD]", "[UNK]", "[CLS]", "[SEP]", "##s", "red")))
+    assert pieces.known_word() == "red"
+    assert Tokenizer((), 4).known_word() == ""
+
+
 def test_emoji_and_symbols_are_told_though_they_have_no_id():
     assert TOKENIZER.encode("push 🟥 it").tolist() == TOKENIZER.encode("push it").tolist()
     assert TOKENIZER.unknown_words("push 🟥 it, §3!") == ["3", "🟥"]

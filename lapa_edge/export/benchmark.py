@@ -5,15 +5,12 @@ Frame to command, part by part, as ``lapa-profile`` measures it; what does not r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 import msgspec
 
 from lapa_edge.artifact import Bundle
 from lapa_edge.errors import BundleError, LapaError
-from lapa_edge.export.limits import Precision
-from lapa_edge.export.precision.graphs import graph_file
 from lapa_edge.runtime.backends.opening import open_engine
 from lapa_edge.runtime.profile import Latency, Machine, describe_machine, measure_latency
 from lapa_edge.runtime.profiling_plan import Choice
@@ -29,18 +26,16 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     not_run: dict[str, str]
 
 
-def measure_bundle(bundle: Bundle, precisions: Sequence[Precision]) -> Benchmark:
-    """The policy's graphs of `precisions` on the CPU, and every engine of the policy."""
+def measure_bundle(bundle: Bundle) -> Benchmark:
+    """Every graph of the policy that the bundle holds, on the CPU, and every engine of it."""
     latency: dict[str, dict[str, Latency]] = {}
     not_run: dict[str, str] = {}
-    engines = [
-        name
-        for name in sorted(bundle.manifest.files)
-        if PurePosixPath(name).match("engines/*/policy*.engine")
-    ]
+    names = sorted(bundle.manifest.files)
+    graphs = [name for name in names if PurePosixPath(name).match("policy*.onnx")]
+    engines = [name for name in names if PurePosixPath(name).match("engines/*/policy*.engine")]
     if not engines:
         not_run["engines"] = NO_ENGINE
-    for name in [*(graph_file("policy", precision) for precision in precisions), *engines]:
+    for name in [*graphs, *engines]:
         path = PurePosixPath(name)
         try:
             if name in engines:

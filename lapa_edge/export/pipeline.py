@@ -276,7 +276,7 @@ class Pipeline:
     def _benchmark(self, files: Files) -> Files:
         from lapa_edge.export.benchmark import measure_bundle
 
-        told = measure_bundle(self._candidate(files), self._wish.precisions)
+        told = measure_bundle(self._candidate(files))
         return {BENCHMARK: msgspec.json.format(msgspec.json.encode(told))}
 
     def _candidate(self, files: Files) -> Bundle:

@@ -30,11 +30,10 @@ from lapa_edge.runtime.backends.graph import StagedGraph
 from lapa_edge.runtime.backends.opening import open_graph
 from lapa_edge.runtime.decoding import Head
 from lapa_edge.runtime.head import HeadInput, build_head
-from lapa_edge.runtime.policy import Latent, Policy
+from lapa_edge.runtime.policy import Latent, Policy, read_tokenizer
 from lapa_edge.runtime.profiling_plan import Choice
 from lapa_edge.runtime.safety import Command, SafetyGate
 
-INSTRUCTION = "go"  # how long the policy takes does not depend on the words
 PARTS = (
     "decode", "preprocess", "host_to_device", "enqueue", "gpu", "device_to_host", "cpu", "codes",
     "head", "safety", "total",
@@ -63,7 +62,8 @@ class Pipeline:
         self.graph = graph or open_graph(
             bundle, choice.graph, choice.backend, choice.device, choice.threads
         )
-        self.policy = Policy(bundle, INSTRUCTION, graph=self.graph)
+        # How long the policy takes does not depend on the words: one of its own does.
+        self.policy = Policy(bundle, read_tokenizer(bundle).known_word(), graph=self.graph)
         self.head: Head = build_head(bundle, choice.head, choice.head_precision)
         self._input = HeadInput(spec)
         self._gate = SafetyGate(spec.action, spec.timing.max_latent_age_s)
