@@ -137,10 +137,7 @@ def compare(flags: CompareFlags) -> None:
     Raises:
         BundleError: a row's answers are not PyTorch's; it is printed and written all the same.
     """
-    if not 0 <= flags.pause_s < math.inf:
-        raise ConfigError("--pause-s", f"expected a time of 0 s or more, got {flags.pause_s:g}")
-    if flags.moments < 1:
-        raise ConfigError("--moments", f"expected at least 1, got {flags.moments}")
+    check_flags(flags)
     bundle = load_bundle(flags.bundle or flags.run / "bundle")
     torch.set_num_threads(flags.threads)
     config, agent = read_agent(RunDirectory(flags.run))
@@ -170,6 +167,20 @@ def compare(flags: CompareFlags) -> None:
         raise BundleError(f"parity of {bundle.root}", problem, "these rows' times mean nothing")
 
 
+def check_flags(flags: CompareFlags) -> None:
+    """Raise `ConfigError` for a number that nothing can be measured with."""
+    if not 0 <= flags.pause_s < math.inf:
+        raise ConfigError("--pause-s", f"expected a time of 0 s or more, got {flags.pause_s:g}")
+    least = {"repeats": 1, "warm-up": 0, "threads": 1, "moments": 1}
+    for name, lowest in least.items():
+        if (count := getattr(flags, name.replace("-", "_"))) < lowest:
+            raise ConfigError(f"--{name}", f"expected at least {lowest}, got {count}")
+    if min(flags.camera) < 1:
+        rows, columns = flags.camera
+        problem = f"expected rows and columns of at least 1, got {rows} {columns}"
+        raise ConfigError("--camera", problem)
+
+
 def measure(entries: Entries, bundle: Bundle, flags: CompareFlags, *, chained: bool) -> Comparison:
     """Every entry that runs: its answers to every moment, then in turns its time."""
     seen = read_observations(bundle, flags.moments)
@@ -185,7 +196,7 @@ def measure(entries: Entries, bundle: Bundle, flags: CompareFlags, *, chained: b
                     raise
                 entries[key] = Entry(reason=_first_line(error))
     frame = np.random.default_rng(0).integers(0, 256, (*flags.camera, 3), np.uint8)
-    policy, views = Policy(bundle, "go"), [frame for _ in bundle.spec.cameras]
+    policy, views = Policy(bundle, seen.instructions[0]), [frame for _ in bundle.spec.cameras]
     parts = {
         " / ".join(key): timed(key[0], entry.run, policy, views, moments[0])
         for key, entry in entries.items()

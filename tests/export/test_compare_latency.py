@@ -1,5 +1,6 @@
 """``export/compare_latency.py``: every row has a time and its parity, or a reason."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 from agents import tiny_agent, write_tiny_run
 
 from lapa_edge.artifact import extend_bundle
+from lapa_edge.cli.command import run_command
 from lapa_edge.export.graphs import export_graphs
 
 SCRIPT = Path(__file__).parents[2] / "export" / "compare_latency.py"
@@ -76,11 +78,27 @@ def test_rows_may_rest_before_their_turn(checked_bundle, tmp_path):
     done = compare(checked_bundle, tmp_path, "--repeats", 1, "--pause-s", 0.001)
     assert done.returncode == 0, done.stderr
     assert "each after 0.001 s of rest" in done.stdout
-    done = compare(checked_bundle, tmp_path, "--pause-s", -1)
-    assert done.returncode == 1
-    assert "--pause-s: expected a time of 0 s or more, got -1" in done.stderr
-    done = compare(checked_bundle, tmp_path, "--moments", 0)
-    assert "--moments: expected at least 1, got 0" in done.stderr
+    assert "training never met" not in done.stderr
+
+
+def test_a_number_that_nothing_is_measured_with_is_refused_before_anything_is_opened(
+    monkeypatch, capsys
+):
+    pytest.importorskip("torch")
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    script = importlib.import_module(SCRIPT.stem)
+    for flags, message in (
+        (("--threads", "0"), "--threads: expected at least 1, got 0"),
+        (("--repeats", "0"), "--repeats: expected at least 1, got 0"),
+        (("--warm-up", "-1"), "--warm-up: expected at least 0, got -1"),
+        (("--moments", "0"), "--moments: expected at least 1, got 0"),
+        (("--camera", "0", "32"), "--camera: expected rows and columns of at least 1, got 0 32"),
+        (("--pause-s", "-1"), "--pause-s: expected a time of 0 s or more, got -1"),
+        (("--pause-s", "nan"), "--pause-s: expected a time of 0 s or more, got nan"),
+    ):
+        command = ["nowhere", *flags]
+        assert run_command(script.compare, script.CompareFlags, "x", "", command) == 1
+        assert capsys.readouterr().err.strip() == f"x: error: {message}"
 
 
 def test_a_gpu_that_is_not_there_is_a_reason(rows):
