@@ -57,7 +57,8 @@ class ExportFlags:
     calibration: int = 200
     """int8, fp8: moments they are calibrated on, at least."""
     camera_size: tuple[int, int] | None = None
-    """Rows and columns of the robot's camera: calibration data of another is refused."""
+    """Rows and columns of the robot's camera: calibration data of another is refused. Default:
+    those that the bundle was calibrated on before, where it was."""
     seed: int = 0
     """Seed of what is random in the observations."""
     verify: Literal["parity", "closed-loop"] = "parity"

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from lapa_edge.artifact import Bundle
-from lapa_edge.errors import DataError
+from lapa_edge.errors import BundleError, DataError
 from lapa_edge.export.observations import Observations, check_observations
 from lapa_edge.export.precision.quantize import find_ranges
 from lapa_edge.export.precision.ranges import Feed
@@ -59,14 +59,18 @@ def calibrate_policy(
         bundle: verified.
         observations: real ones; frames as the camera gave them.
         least: how many are enough.
-        camera_size: rows and columns of the robot's camera, where it is known.
+        camera_size: rows and columns of the robot's camera, where it is known; unless given,
+            those of the calibration that the bundle carries, if it does.
 
     Raises:
+        BundleError: the calibration that it carries is damaged.
         DataError: too few, frames of several sizes, or of another camera.
         RuntimeInputError: they are ragged, not finite, or of more or fewer cameras.
     """
     check_observations(observations, bundle.spec)
     sizes = check_calibration(observations, least, camera_size)
+    if camera_size is None:
+        _check_same_cameras(bundle, observations, sizes)
     policy = Policy(bundle, observations.instructions[0])
 
     def feeds() -> Iterator[Feed]:
@@ -112,6 +116,28 @@ def check_calibration(
             "calibrate on what the robot's own camera recorded",
         )
     return seen[0]
+
+
+def _check_same_cameras(
+    bundle: Bundle, observations: Observations, sizes: tuple[Size, ...]
+) -> None:
+    """Raise `DataError` for frames of other sizes than the bundle was calibrated on before."""
+    if CALIBRATION not in bundle.manifest.files:
+        return
+    try:
+        told = msgspec.json.decode(bundle.path(CALIBRATION).read_bytes(), type=PolicyCalibration)
+    except msgspec.MsgspecError as error:
+        problem = f"{CALIBRATION} is damaged ({error})"
+        fix = "export the bundle again from its run"
+        raise BundleError(f"bundle {bundle.root}", problem, fix) from error
+    if told.camera_sizes != sizes:
+        raise DataError(
+            f"calibration set ({observations.source})",
+            f"expected frames as the bundle was calibrated on, {_words(told.camera_sizes)}, "
+            f"got {_words(sizes)}",
+            "calibrate on what the robot's own camera recorded; if that camera is another one now, "
+            "say so with --camera-size ROWS COLUMNS",
+        )
 
 
 def _sizes(views: object) -> tuple[Size, ...]:

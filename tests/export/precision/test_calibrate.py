@@ -6,7 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from lapa_edge.errors import ConfigError, DataError, RuntimeInputError
+from lapa_edge.artifact import extend_bundle
+from lapa_edge.errors import BundleError, ConfigError, DataError, RuntimeInputError
 from lapa_edge.export.observations import random_observations
 from lapa_edge.export.precision.calibrate import PolicyCalibration, calibrate_policy
 from lapa_edge.export.precision.graphs import graph_file, make_graphs, parse_precisions
@@ -64,6 +65,26 @@ def test_frames_of_another_camera_than_the_robots_are_refused(checked_bundle, se
     with pytest.raises(DataError, match="of the robot's camera, 640 x 480, got 160 x 120"):
         calibrate_policy(checked_bundle, seen, least=8, camera_size=(480, 640))
     assert calibrate_policy(checked_bundle, seen, least=8, camera_size=(120, 160))
+
+
+def test_a_calibration_of_another_camera_than_the_bundles_is_refused_unless_it_is_said(
+    checked_bundle_copy, seen, calibration
+):
+    bundle = extend_bundle(
+        checked_bundle_copy, make_graphs(checked_bundle_copy, "int8", calibration)
+    )
+    other = replace(seen, frames=[frame[:48, :64] for frame in seen.frames])
+    with pytest.raises(
+        DataError, match=r"as the bundle was .*, 160 x 120, got 64 x 48; .*--camera"
+    ):
+        calibrate_policy(bundle, other, least=8)
+    assert calibrate_policy(bundle, other, least=8, camera_size=(48, 64)).camera_sizes == (
+        (48, 64),
+    )
+    assert calibrate_policy(bundle, seen, least=8) == calibration
+    spoilt = extend_bundle(bundle, {"calibration.json": b"{"})
+    with pytest.raises(BundleError, match=r"calibration\.json is damaged"):
+        calibrate_policy(spoilt, seen, least=8)
 
 
 def test_more_cameras_than_the_policy_has_are_refused(checked_bundle, seen):
