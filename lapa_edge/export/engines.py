@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -45,44 +46,52 @@ logger = logging.getLogger(__name__)
 
 
 def build_engines(
-    bundle: Bundle, board: str, builder: Builder | None = None, precision: Precision = "fp32"
+    bundle: Bundle,
+    board: str,
+    builder: Builder | None = None,
+    precisions: Sequence[Precision] = ("fp32",),
 ) -> Bundle:
     """The bundle with engines for `board`; arguments and errors as for `engine_files`."""
-    return extend_bundle(bundle, engine_files(bundle, board, builder, precision))
+    return extend_bundle(bundle, engine_files(bundle, board, builder, precisions))
 
 
 def engine_files(
-    bundle: Bundle, board: str, builder: Builder | None = None, precision: Precision = "fp32"
+    bundle: Bundle,
+    board: str,
+    builder: Builder | None = None,
+    precisions: Sequence[Precision] = ("fp32",),
 ) -> dict[str, bytes]:
     """Engines, sidecars and caches by name, built by the TensorRT that is installed.
 
+    A graph that several precisions share is built once.
+
     Args:
-        bundle: verified; has the graphs of `precision`.
+        bundle: verified; has the graphs of `precisions`.
         board: a recipe's name, or a ``.toml`` file.
         builder: from `find_builder`, which is asked where none is given.
-        precision: of the engines.
+        precisions: of the engines.
 
     Raises:
         MissingDependencyError: no TensorRT is installed.
         ConfigError: an unknown board, one that cannot be built for here, a precision it lacks, or
             more memory than it has.
-        BundleError: no graph of that precision, or one that is none of ours.
+        BundleError: no graph of such a precision, or one that is none of ours.
         LapaError: TensorRT refuses a graph.
     """
     recipe, name = read_board(board), Path(board).stem
-    check_precision(recipe, precision)
+    for precision in precisions:
+        check_precision(recipe, precision)
     builder = builder or find_builder()
     capability, stands_in = choose_capability(recipe, builder)
     logger.info(describe_build(recipe, builder, capability, stands_in))
     target = "sm" + capability.replace(".", "") if stands_in else name
-    graphs = [graph_file(graph, precision) for graph in GRAPHS]
-    for onnx_name in graphs:  # all of them, before the first is built
-        memory = predict_memory(read_graph(bundle.path(onnx_name).read_bytes(), onnx_name))
-        logger.info(check_memory(memory, recipe, onnx_name))
+    graphs = engine_graphs(precisions)
+    for line in check_fit(bundle, recipe, graphs):  # all of them, before the first is built
+        logger.info(line)
     files: dict[str, bytes] = {}
     cache_name = f"engines/{target}/timing.cache"
     cache = bundle.path(cache_name).read_bytes() if cache_name in bundle.manifest.files else b""
-    for onnx_name in graphs:
+    for onnx_name, precision in graphs.items():
         data = bundle.path(onnx_name).read_bytes()
         built = build_engine(builder, data, onnx_name, capability, recipe.precisions, cache)
         sidecar = Sidecar(
@@ -106,6 +115,30 @@ def engine_files(
         if builder.name == "tensorrt-rtx" and capability == gpu_capability():
             files.update({f"{engine}{CACHE}": x for x in compile_kernels(builder, built.data)})
     return files
+
+
+def engine_graphs(precisions: Sequence[Precision]) -> dict[str, Precision]:
+    """What engines of `precisions` are built of, by file, each with the precision of its own.
+
+    The head of an 8-bit policy is the float32 one, whose engine is no 8-bit engine.
+    """
+    graphs: dict[str, Precision] = {}
+    for precision in precisions:
+        for graph in GRAPHS:
+            name = graph_file(graph, precision)
+            graphs[name] = "fp32" if name == graph_file(graph, "fp32") else precision
+    return graphs
+
+
+def check_fit(bundle: Bundle, board: Board, names: Iterable[str]) -> list[str]:
+    """What the engines of these graphs will take on `board`, a line each.
+
+    Raises:
+        BundleError: no such graph, or one that is none of ours.
+        ConfigError: more memory than the board has.
+    """
+    graphs = {name: read_graph(bundle.path(name).read_bytes(), name) for name in names}
+    return [check_memory(predict_memory(graph), board, name) for name, graph in graphs.items()]
 
 
 def compile_kernels(builder: Builder, engine: bytes) -> list[bytes]:

@@ -258,11 +258,9 @@ class Pipeline:
     def _build(self, files: Files) -> Files:
         from lapa_edge.export.engines import engine_files
 
-        made, bundle = Files(), self._candidate(files)
-        assert self._wish.board is not None
-        for precision in self._wish.precisions:
-            made |= engine_files(bundle, self._wish.board, self._wish.builder, precision)
-        return made
+        wish = self._wish
+        assert wish.board is not None
+        return engine_files(self._candidate(files), wish.board, wish.builder, wish.precisions)
 
     def _verify(self, files: Files) -> Files:
         checked = self._source.verified(self._candidate(files))

@@ -1,5 +1,6 @@
 """Engines and their sidecars. The builds are real where a TensorRT is installed."""
 
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -47,6 +48,10 @@ def with_engines(rtx, checked_bundle, tmp_path_factory):
     root = tmp_path_factory.mktemp("engines") / "bundle"
     files = {name: checked_bundle.path(name).read_bytes() for name in checked_bundle.manifest.files}
     return build_engines(write_copy(root, checked_bundle, files), "orin-nano", rtx)
+
+
+def copy_of(bundle, folder):
+    return load_bundle(shutil.copytree(bundle.root, folder / "bundle"))
 
 
 def write_copy(root, bundle, files):
@@ -145,8 +150,8 @@ def test_fp8_for_sm86_is_refused_by_the_compiler_too(in_every_precision, rtx):
         build_engine(rtx, graph, "policy.fp8.onnx", "8.6", ("fp32", "fp8"))
 
 
-def test_engines_of_a_precision_lie_under_its_name_and_say_so(in_every_precision, rtx):
-    files = engine_files(in_every_precision, "agx-orin", rtx, "int8")
+def test_engines_of_a_precision_lie_under_its_name_and_say_so(in_every_precision, rtx, tmp_path):
+    files = engine_files(in_every_precision, "agx-orin", rtx, ("int8",))
     assert files.keys() == {
         "engines/sm86/policy.int8.engine",
         "engines/sm86/policy.int8.engine.json",
@@ -156,9 +161,28 @@ def test_engines_of_a_precision_lie_under_its_name_and_say_so(in_every_precision
     raw = files["engines/sm86/policy.int8.engine.json"]
     sidecar = msgspec.json.decode(raw, type=Sidecar)
     assert (sidecar.precision, sidecar.onnx) == ("int8", "policy.int8.onnx")
-    bundle = extend_bundle(in_every_precision, files)
+    bundle = extend_bundle(copy_of(in_every_precision, tmp_path), files)
     with pytest.raises(BundleError, match="--target trt --board agx-orin --precision int8"):
         check_engine(bundle, "sm86", "policy.int8", Host(rtx.name, "0.0", "8.6"))
+
+
+def test_a_head_that_two_precisions_share_is_built_once_and_names_its_own(
+    in_every_precision, rtx, monkeypatch, tmp_path
+):
+    built = []
+
+    def watched(builder, data, name, *others):
+        built.append(name)
+        return build_engine(builder, data, name, *others)
+
+    monkeypatch.setattr(engines, "build_engine", watched)
+    files = engine_files(in_every_precision, "agx-orin", rtx, ("fp32", "int8"))
+    assert sorted(built) == ["action_head.onnx", "policy.int8.onnx", "policy.onnx"]
+    told = msgspec.json.decode(files["engines/sm86/action_head.engine.json"], type=Sidecar)
+    assert (told.precision, told.precisions) == ("fp32", ("fp32",))
+    bundle = extend_bundle(copy_of(in_every_precision, tmp_path), files)
+    with pytest.raises(BundleError, match="--target trt --board agx-orin --precision fp32"):
+        check_engine(bundle, "sm86", "action_head", Host(rtx.name, "0.0", "8.6"))
 
 
 def test_fp8_for_orin_is_refused_with_what_to_use_before_a_builder_is_looked_for(
@@ -166,7 +190,7 @@ def test_fp8_for_orin_is_refused_with_what_to_use_before_a_builder_is_looked_for
 ):
     monkeypatch.setattr(engines, "find_builder", None)
     with pytest.raises(ConfigError, match=r"Orin Nano .*8\.7.* use --precision int8"):
-        engine_files(in_every_precision, "orin-nano", None, "fp8")
+        engine_files(in_every_precision, "orin-nano", None, ("fp8",))
 
 
 def test_a_build_beyond_the_boards_memory_is_refused_and_a_small_one_is_told(in_every_precision):
