@@ -86,7 +86,7 @@ def export(flags: ExportFlags) -> None:
         if count < 1:
             raise ConfigError(f"--{name}", f"expected at least 1, got {count}")
     wish = build_wish(flags)
-    wish.check()
+    wish.check(steps)
     source = open_bundle(flags.source) if is_bundle else open_run(flags)
     out = flags.source if is_bundle else flags.out or flags.source / "bundle"
     read = observation_reader(flags, source.spec) if flags.data else None

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -23,14 +23,15 @@ from typing import TYPE_CHECKING, Literal, get_args
 import msgspec
 
 from lapa_edge.artifact import Bundle, load_bundle, write_bundle
-from lapa_edge.errors import ConfigError
+from lapa_edge.errors import ConfigError, LapaError
 from lapa_edge.export.board import check_precision, read_board
 from lapa_edge.export.limits import Precision
 from lapa_edge.export.observations import Observations
 from lapa_edge.export.precision.calibrate import LEAST, Size, calibrate_policy
 from lapa_edge.export.precision.graphs import QUANTIZED, make_graphs
+from lapa_edge.export.recorded import check_recorded
 from lapa_edge.export.steps import Files, Staging, Step
-from lapa_edge.export.tensorrt_api import Builder
+from lapa_edge.export.tensorrt_api import Builder, choose_capability
 
 if TYPE_CHECKING:
     from lapa_edge.export.parity import ParityReport
@@ -60,12 +61,18 @@ class Wish:
     calibration: int = LEAST
     camera_size: Size | None = None
 
-    def check(self) -> None:
-        """Raise `ConfigError` for a board without a precision, before anything is done."""
-        if self.board is not None:
-            recipe = read_board(self.board)
-            for precision in self.precisions:
-                check_precision(recipe, precision)
+    def check(self, steps: Collection[StepName] = ()) -> None:
+        """Raise `ConfigError` for what cannot come of it, before any of `steps` is done.
+
+        A board without a precision, or one that the builder here cannot build for.
+        """
+        if self.board is None:
+            return
+        recipe = read_board(self.board)
+        for precision in self.precisions:
+            check_precision(recipe, precision)
+        if self.builder is not None and "build" in steps:
+            choose_capability(recipe, self.builder)
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,19 @@ class Source:
             return {name: self._bundle.path(name).read_bytes() for name in self.given}
 
         return Step("export", self.given, make)
+
+    def check(self, wish: Wish, steps: Collection[StepName]) -> None:
+        """Raise `LapaError` for what a step would refuse, as far as the graphs that are there tell.
+
+        A bundle that carries no answers to be verified by, engines beyond the board's memory.
+        """
+        if "verify" in steps:
+            check_recorded(self._bundle)
+        if wish.board is not None and "build" in steps:
+            from lapa_edge.export.engines import check_fit, engine_graphs
+
+            there = [name for name in engine_graphs(wish.precisions) if name in self.given]
+            check_fit(self._bundle, read_board(wish.board), there)
 
     def verified(self, candidate: Bundle) -> Bundle:
         """The candidate with its marks, by the answers that are recorded in it."""
@@ -142,6 +162,9 @@ class Run(Source):
         inputs = {"weights": self._fingerprint, "config": config, **self.hashes()}
         return Step("export", inputs, make, needed=True)
 
+    def check(self, wish: Wish, steps: Collection[StepName]) -> None:
+        """Its graphs and answers are still to come."""
+
     def verified(self, candidate: Bundle) -> Bundle:
         """The candidate with its marks, by the agent's own answers."""
         from lapa_edge.export.reference import build_reference
@@ -177,7 +200,6 @@ class Pipeline:
     def __init__(
         self, source: Source, wish: Wish, root: Path, read: ReadObservations | None
     ) -> None:
-        wish.check()
         self._source, self._wish, self._root, self._read = source, wish, root, read
         self.staging = Staging(root.parent / f".{root.name}.export")
 
@@ -188,14 +210,31 @@ class Pipeline:
             BundleError: parity failed; `root` is as it was.
             LapaError: what a step refuses; finished steps are kept.
         """
+        self._check(chosen)
         given = self._source.given
-        files = self.staging.run(self._steps(), ("export", *chosen) if given else chosen)
+        try:
+            files = self.staging.run(self._steps(), ("export", *chosen) if given else chosen)
+        except LapaError as error:  # by the bundle's name, not by that of a folder that passes
+            passing, place = str(self._candidate_root), str(self._root)
+            error.args = tuple(str(words).replace(passing, place) for words in error.args)
+            raise
         changed = {name for name, data in files.items() if _sha256(data) != given.get(name)}
         if "verify" not in chosen and changed - {BENCHMARK}:
             return None
         bundle = write_bundle(self._root, self._source.spec, files, self._source.provenance)
         self.staging.remove()
         return bundle
+
+    def _check(self, chosen: Collection[StepName]) -> None:
+        """Raise `LapaError` for what can be refused before the first step."""
+        self._wish.check(chosen)
+        if self._needs_ranges and self._read is None:
+            raise ConfigError(
+                f"--precision {','.join(self._wish.precisions)}",
+                "8 bits need the ranges of real observations",
+                "give a dataset of the robot's own camera with --data",
+            )
+        self._source.check(self._wish, chosen)
 
     def _steps(self) -> list[Step]:
         wish = self._wish
@@ -223,16 +262,14 @@ class Pipeline:
         given = self._source.given if self._read is None else ()
         return tuple(p for p in self._wish.precisions if f"policy.{p}.onnx" not in given)
 
+    @property
+    def _needs_ranges(self) -> bool:
+        return not set(self._to_make).isdisjoint(QUANTIZED)
+
     @cached_property
     def _calibration_set(self) -> Observations | None:
-        if not set(self._to_make) & set(QUANTIZED):
+        if not self._needs_ranges or self._read is None:
             return None
-        if self._read is None:
-            raise ConfigError(
-                f"--precision {','.join(self._wish.precisions)}",
-                "8 bits need the ranges of real observations",
-                "give a dataset of the robot's own camera with --data",
-            )
         return self._read(self._wish.calibration)
 
     def _quantize_inputs(self) -> dict[str, str]:
@@ -279,9 +316,13 @@ class Pipeline:
 
     def _candidate(self, files: Files) -> Bundle:
         """The bundle of `files`, under the name it will have."""
-        root = self.staging.candidate / self._root.name
+        root = self._candidate_root
         write_bundle(root, self._source.spec, files, self._source.provenance)
         return load_bundle(root)
+
+    @property
+    def _candidate_root(self) -> Path:
+        return self.staging.candidate / self._root.name
 
 
 def parse_steps(words: str, board: bool) -> tuple[StepName, ...]:

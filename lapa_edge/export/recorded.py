@@ -110,6 +110,14 @@ def encode_reference(reference: Reference, spec: PolicySpec) -> bytes:
     return save(whole, {_WORDS: msgspec.json.encode(words).decode()})
 
 
+def check_recorded(bundle: Bundle) -> None:
+    """Raise `BundleError` for a bundle that carries no reference."""
+    if RECORDED not in bundle.manifest.files:
+        problem = f"carries no {RECORDED}, which says what the trained agent answers"
+        fix = "export it again from its run, with lapa-export RUN"
+        raise BundleError(f"bundle {bundle.root}", problem, fix)
+
+
 def read_reference(bundle: Bundle) -> Reference:
     """The reference that the bundle carries.
 
@@ -117,9 +125,7 @@ def read_reference(bundle: Bundle) -> Reference:
         BundleError: it carries none, or one that is damaged or of another robot.
     """
     thing = f"bundle {bundle.root}"
-    if RECORDED not in bundle.manifest.files:
-        problem = f"carries no {RECORDED}, which says what the trained agent answers"
-        raise BundleError(thing, problem, "export it again from its run, with lapa-export RUN")
+    check_recorded(bundle)
     try:
         with safe_open(bundle.path(RECORDED), "numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

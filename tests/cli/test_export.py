@@ -15,6 +15,7 @@ from lapa_edge.cli.command import run_command
 from lapa_edge.cli.export import ExportFlags, export
 from lapa_edge.data.video import write_video
 from lapa_edge.export import bundle as bundle_module
+from lapa_edge.export import engines
 from lapa_edge.export.limits import LIMITS, Limit
 from lapa_edge.runtime.backends import tensorrt_library
 
@@ -90,6 +91,52 @@ def test_engines_of_a_bundle_wait_beside_it_until_they_are_verified(tmp_path, ca
     assert "stands in for the 8.7 of Jetson AGX Orin" in said
     assert ".bundle.export; --steps verify publishes it" in said
     assert not [name for name in load_bundle(root).manifest.files if name.endswith(".engine")]
+
+
+@pytest.fixture
+def nothing_done(tmp_path, capsys, monkeypatch):
+    """A refusal, in words, for which nothing was exported, built or kept."""
+    monkeypatch.setattr(bundle_module, "export_graphs", None)
+    monkeypatch.setattr(engines, "build_engine", None)
+
+    def refused(message, *flags):
+        before = sorted(tmp_path.iterdir())
+        to_engines = ("--target", "trt", "--builder", "tensorrt-rtx", *flags)
+        assert run(*to_engines) == 1
+        assert message in capsys.readouterr().err
+        assert sorted(tmp_path.iterdir()) == before
+
+    return refused
+
+
+def test_a_board_that_is_not_built_for_here_is_refused_before_any_export(
+    tiny_run, tmp_path, nothing_done
+):
+    pytest.importorskip("tensorrt_rtx_bindings", reason="NOT CHECKED: no TensorRT for RTX")
+    root = write_tiny_bundle(tmp_path / "bundle").root
+    for source, flags in ((tiny_run, ("--out", tmp_path / "b")), (root, ("--precision", "fp16"))):
+        message = "needs compute capability 9.0"
+        nothing_done(message, source, "--board", "h200", *flags)
+
+
+def test_engines_beyond_the_boards_memory_are_refused_before_any_graph_is_made(
+    tmp_path, nothing_done
+):
+    pytest.importorskip("tensorrt_rtx_bindings", reason="NOT CHECKED: no TensorRT for RTX")
+    root = write_tiny_bundle(tmp_path / "bundle").root
+    (tmp_path / "small.toml").write_text(
+        'name = "small"\ncompute_capability = "8.6"\nprecisions = ["fp32", "fp16"]\n'
+        "memory_gb = 0.5\nbandwidth_gb_s = 1\n"
+        'system = "any"\ntensorrt = "1.0"\ncuda = "12"\n'
+    )
+    flags = ("--board", tmp_path / "small.toml", "--precision", "fp16")
+    nothing_done("would not build policy.onnx", root, *flags, "--steps", "quantize,build")
+
+
+def test_engines_that_could_not_be_verified_are_not_built(tmp_path, nothing_done):
+    pytest.importorskip("tensorrt_rtx_bindings", reason="NOT CHECKED: no TensorRT for RTX")
+    root = write_tiny_bundle(tmp_path / "bundle").root
+    nothing_done("carries no verification.safetensors", root, "--steps", "build,verify")
 
 
 def test_no_tensorrt_exits_1_with_the_pip_command(tmp_path, capsys, monkeypatch):

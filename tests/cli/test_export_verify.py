@@ -89,7 +89,9 @@ def test_a_graph_exchanged_by_hand_is_found_by_verifying_again(mine, capsys):
     with pytest.raises(BundleError, match=r"policy\.onnx is not the file that was compared"):
         Session(load_bundle(mine / "bundle"), "go")
     assert run(mine / "bundle", "--steps", "verify") == 1
-    assert "ONNX Runtime refuses it" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"{mine / 'bundle' / 'policy.onnx'}: " in said and "ONNX Runtime refuses it" in said
+    assert ".bundle.export" not in said
 
 
 def test_a_robot_builds_int8_engines_of_the_graphs_it_was_given_without_any_data(mine, capsys):
