@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from lapa_edge.data.episode import Dataset
 
 Baseline = Literal["scratch", "vpt", "unipi", "actionvla"]
+# The runs below --out that lead to each.
+RUNS_BEFORE: dict[Baseline, tuple[str, ...]] = {
+    "scratch": (),
+    "vpt": ("inverse_dynamics", "pseudo_labels", "pretraining"),
+    "unipi": ("inverse_dynamics", "predictor"),
+    "actionvla": ("pretraining",),
+}
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,7 @@ def train_baseline(flags: Actions) -> None:
             "expected --video, what it is pretrained on, got none",
             "give a folder of videos or any other dataset",
         )
+    _check_folder(flags.out, flags.baseline)
     demos = flags.read(flags.labelled_share)
     config = MethodConfig(
         preset=flags.preset,
@@ -105,25 +113,22 @@ def train_baseline(flags: Actions) -> None:
     )
     video = _video(flags, flags.video) if flags.video else demos
     places = Places(own=flags.out, shared=flags.out, actions=flags.out)
-    _claim(flags.out, flags.baseline)
     train_at(flags.baseline, Material(video, demos, flags.frames), config, places)
 
 
-def _claim(out: Path, baseline: Baseline) -> None:
-    """Mark `out` as this baseline's, before anything is trained into it.
-
-    Raises:
-        ConfigError: it holds another baseline, or anything else.
-    """
-    from lapa_edge.train.run_directory import write_text
-
-    mark = out / "baseline"
-    held = mark.read_text().strip() if mark.is_file() else ""
-    if held != baseline and out.is_dir() and any(path != mark for path in out.iterdir()):
-        got = f"--baseline {held}" if held else "something else"
-        raise ConfigError(f"--out {out}", f"holds {got}", "choose another --out")
-    out.mkdir(parents=True, exist_ok=True)
-    write_text(mark, f"{baseline}\n")
+def _check_folder(out: Path, baseline: Baseline) -> None:
+    """Raise `ConfigError` where `out` holds another baseline, or a run that is none."""
+    there = {name for names in RUNS_BEFORE.values() for name in names if (out / name).exists()}
+    own = set(RUNS_BEFORE[baseline])
+    if foreign := sorted(there - own):
+        held = f"{' and '.join(foreign)} of another baseline"
+    elif (out / "config.json").is_file() and not own <= there:
+        held = "another run"
+    else:
+        return
+    raise ConfigError(
+        f"--out {out}", f"expected nothing or {baseline}, got {held}", "choose another"
+    )
 
 
 def _refuse(thing: str, problem: str, **given: object) -> None:

@@ -16,6 +16,7 @@ from sentences import write_sentence_encoder
 from lapa_edge.cli.command import run_command
 from lapa_edge.cli.label import LabelFlags, label
 from lapa_edge.cli.train import Stage, train
+from lapa_edge.cli.train_baseline import RUNS_BEFORE, Baseline
 from lapa_edge.export.bundle import export_checked_bundle
 from lapa_edge.export.observations import random_observations
 from lapa_edge.model.unipi import UniPi
@@ -114,17 +115,9 @@ def test_help_needs_no_heavy_library(command: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-RUNS_BEFORE = {
-    "scratch": set[str](),
-    "vpt": {"inverse_dynamics", "pseudo_labels", "pretraining"},
-    "unipi": {"inverse_dynamics", "predictor"},
-    "actionvla": {"pretraining"},
-}
-
-
 @pytest.mark.parametrize("baseline", RUNS_BEFORE)
 def test_a_baseline_needs_one_command_and_only_goes_on_when_it_is_given_again(
-    baseline: str, folder: str, tmp_path: Path
+    baseline: Baseline, folder: str, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
     command = ["actions", *SHORT, "--cache", str(tmp_path / "cache"), "--data", folder]
@@ -132,9 +125,9 @@ def test_a_baseline_needs_one_command_and_only_goes_on_when_it_is_given_again(
     if baseline != "scratch":
         command += ["--video", folder, "--pretrain-steps", "4", "--inverse-steps", "4"]
     assert lapa_train(*command) == 0
-    assert {path.name for path in out.iterdir() if path.is_dir()} == RUNS_BEFORE[baseline]
+    assert {path.name for path in out.iterdir() if path.is_dir()} == set(RUNS_BEFORE[baseline])
     written = {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")}
-    trained = RUNS_BEFORE[baseline] - {"pseudo_labels"}
+    trained = set(RUNS_BEFORE[baseline]) - {"pseudo_labels"}
     assert {path.parent for path in written} == {out, *(out / name for name in trained)}
     config, agent = read_agent(RunDirectory(out))
     assert config.spec.latent is None, "no baseline has codes"
@@ -169,8 +162,22 @@ def test_a_folder_of_another_run_is_refused_before_anything_is_trained_into_it(
     assert lapa_train(*command, "scratch") == 0
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     assert lapa_train(*command, "vpt", "--video", folder) == 1
-    assert "holds --baseline scratch; choose another --out" in refusal(capsys)
+    assert "expected nothing or vpt, got another run; choose another" in refusal(capsys)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("there", "asked"),
+    [("predictor", "vpt"), ("pseudo_labels", "actionvla"), ("pretraining", "scratch")],
+)
+def test_a_folder_of_another_baseline_is_told_by_what_lies_there(
+    there: str, asked: str, folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run" / there).mkdir(parents=True)
+    where = ["--data", folder, "--out", str(tmp_path / "run")]
+    video = [] if asked == "scratch" else ["--video", folder]
+    assert lapa_train("actions", *SHORT, *where, *video, "--baseline", asked) == 1
+    assert f"expected nothing or {asked}, got {there} of another baseline" in refusal(capsys)
 
 
 def test_actionvla_on_plain_video_is_refused_in_one_line(
